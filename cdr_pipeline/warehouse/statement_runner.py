@@ -4,9 +4,10 @@ The connection is in autocommit mode, so a single statement needs no BEGIN and C
 statements, and each would need two more round trips.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from psycopg import Connection, sql
 from psycopg.rows import class_row, dict_row
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _Record = TypeVar("_Record")
+# Rows that are written as one piece; a thread writes the next piece while the server reads one.
+_PIECE_ROWS: Final = 5_000
 
 
 class StatementRunner:
@@ -79,11 +82,29 @@ class StatementRunner:
             rows: frame with the columns of the statement, in its order.
             parts: SQL for each placeholder that the statement leaves to its caller.
         """
-        content = BytesIO()
-        rows.write_csv(content, include_header=False)
         query = named(name, **parts) if parts else statement(name)
         with self.connection.cursor() as cursor, cursor.copy(query) as copy:
-            copy.write(content.getbuffer())
+            for content in _pieces(rows):
+                copy.write(content)
+
+
+def _pieces(rows: "pl.DataFrame") -> Iterator[memoryview]:
+    """A frame as CSV."""
+    if rows.height <= _PIECE_ROWS:
+        yield _csv(rows)
+        return
+    with ThreadPoolExecutor(1, "write-csv") as thread:
+        following = thread.submit(_csv, rows.head(_PIECE_ROWS))
+        for start in range(_PIECE_ROWS, rows.height, _PIECE_ROWS):
+            content, following = following.result(), thread.submit(_csv, rows.slice(start, _PIECE_ROWS))
+            yield content
+        yield following.result()
+
+
+def _csv(rows: "pl.DataFrame") -> memoryview:
+    content = BytesIO()
+    rows.write_csv(content, include_header=False)
+    return content.getbuffer()
 
 
 class LedgerTables:

@@ -24,13 +24,16 @@ BOOKKEEPING: Final = (
 )  # fmt: skip
 # Columns of the stage beyond the canonical fields, in the order in which a chunk is written.
 STAGED: Final = (
-    "extra_source", "detail_source", "has_detail", "list_digest", "row_digest", "batch_id", "source_line",
-    "believed_equal", "fingerprint",
+    "extra", "has_detail", "list_digest", "row_digest", "batch_id", "source_line", "believed_equal", "fingerprint",
 )  # fmt: skip
 # Columns that are staged for a record that is already stored; enough to detect that a batch contains it twice.
 BELIEVED_EQUAL: Final = (
     "account_id", "origin", "record_id", "business_date", "ended_at", "has_detail", "list_digest", "row_digest",
     "batch_id", "source_line", "believed_equal",
+)  # fmt: skip
+# Columns of cdr_keys, in the order in which they are written.
+KEYS: Final = (
+    "account_id", "origin", "record_id", "business_date", "list_digest", "row_digest", "has_detail",
 )  # fmt: skip
 
 
@@ -174,6 +177,8 @@ MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
 # Text that an erasure searches, one column per line so that a match cannot span two columns.
 _SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(identifiers(SEARCHED_FOR_ERASURE))
 _RECORD: Final = (*names(), *BOOKKEEPING)
+# Columns that a record has in the table and in the stage.
+_RESTAGED: Final = tuple(column for column in _RECORD if column != "changed_at")
 # Columns of the class SealedFile, over "files" (export_files) and "days".
 _SEALED_FILE: Final = sql.SQL(
     """
@@ -194,11 +199,14 @@ _SEALED_FILE: Final = sql.SQL(
 )
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "retention/find_records": {"searched": _SEARCHED},
+    "records/copy_keys": {"columns": identifiers(KEYS)},
+    "records/copy_records": {"columns": identifiers(_RECORD)},
     "records/copy_stage_keys": {"columns": identifiers(BELIEVED_EQUAL)},
     "records/copy_stage": {"columns": identifiers((*names(), *STAGED))},
     "records/insert_history": {"columns": identifiers(_RECORD), "present": identifiers(_RECORD, "present")},
     "records/insert_withdrawn_history": {"columns": identifiers(_RECORD), "present": identifiers(_RECORD, "present")},
     "records/insert_records": {"columns": identifiers(_RECORD), "values": _inserted()},
+    "records/restage_records": {"columns": identifiers(_RESTAGED), "stored": identifiers(_RESTAGED, "stored")},
     "records/update_records": {"assignments": _assignments()},
     "reconciliation/copy_switch_records": {"columns": identifiers(COMPARED_COLUMNS)},
     "reconciliation/copy_carrier_records": {"columns": identifiers(COMPARED_COLUMNS, "cdr")},

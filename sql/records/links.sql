@@ -257,6 +257,33 @@ WHERE
     )
 RETURNING imported_business_date, api_business_date
 
+-- Name:        stage_copied
+-- Purpose:     stage what stage_links needs of the records that a batch has inserted without the stage. Read from the
+--              table itself, they would seem few: statistics do not know a day that is newer than they are.
+-- Parameters:  account_id, batch_id; copied_dates (array): days of these records.   Grain: account_id, record_id.
+-- Locks:       none beyond the rows written.   Idempotent: no; the batch's transaction runs it once.
+INSERT INTO cdr_stage (
+    account_id, origin, record_id, business_date, call_id, has_detail, list_digest, row_digest, batch_id, source_line,
+    believed_equal
+)
+SELECT
+    account_id,
+    origin,
+    record_id,
+    business_date,
+    call_id,
+    has_detail,
+    list_digest,
+    row_digest,
+    batch_id,
+    source_line,
+    false
+FROM cdr
+WHERE
+    account_id = %(account_id)s
+    AND batch_id = %(batch_id)s
+    AND business_date = any(%(copied_dates)s::date [])
+
 -- Name:        stage_links
 -- Purpose:     find, for every record whose link a batch may have changed, the record of the other origin that is the
 --              same leg: it has the same call id, starts within a day, and each is the nearest to the other by start,

@@ -24,6 +24,68 @@ WHERE
     AND NOT staged.believed_equal
     AND present.record_id IS NULL
 
+-- Name:        copy_keys
+-- Purpose:     store the day and the digests of records that copy_records has inserted.
+-- Parameters:  columns those of the CSV that follows.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: no; the batch is.
+COPY cdr_keys ({columns}) FROM STDIN (FORMAT csv)
+
+-- Name:        copy_records
+-- Purpose:     insert records that are not stored and that the batch has once.
+-- Parameters:  table: cdr, or the table of a month that is not its partition yet; columns those of the CSV that follows.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: no; the batch is.
+COPY {table} ({columns}) FROM STDIN (FORMAT csv)
+
+-- Name:        own_records
+-- Purpose:     which of some records the batch itself has inserted.
+-- Parameters:  account_id, origin, batch_id, record_ids (array); dates (array): days of the batch's inserted records.
+-- Grain:       record_id.   Locks: none.
+SELECT
+    record_id,
+    business_date
+FROM cdr
+WHERE
+    account_id = %(account_id)s
+    AND origin = %(origin)s
+    AND record_id = any(%(record_ids)s::text [])
+    AND business_date = any(%(dates)s::date [])
+    AND batch_id = %(batch_id)s
+
+-- Name:        restage_records
+-- Purpose:     copy records that the batch has inserted back to the stage, because the batch delivers them again.
+-- Parameters:  account_id, origin, batch_id, record_ids (array); dates (array): days of these records.
+-- Grain:       account_id, origin, record_id.   Locks: none beyond the rows written.   Idempotent: no; the batch is.
+INSERT INTO cdr_stage ({columns}, believed_equal)
+SELECT
+    {stored},
+    false
+FROM cdr AS stored
+WHERE
+    stored.account_id = %(account_id)s
+    AND stored.origin = %(origin)s
+    AND stored.record_id = any(%(record_ids)s::text [])
+    AND stored.business_date = any(%(dates)s::date [])
+    AND stored.batch_id = %(batch_id)s
+
+-- Name:        delete_restaged_keys
+-- Purpose:     delete the keys of records that restage_records has copied.
+-- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: the rows deleted.   Idempotent: yes.
+DELETE FROM cdr_keys
+WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(record_ids)s::text [])
+
+-- Name:        delete_restaged_records
+-- Purpose:     delete records that restage_records has copied.
+-- Parameters:  as restage_records.   Grain: record_id.   Locks: the rows deleted.   Idempotent: yes.
+DELETE FROM cdr
+WHERE
+    account_id = %(account_id)s
+    AND origin = %(origin)s
+    AND record_id = any(%(record_ids)s::text [])
+    AND business_date = any(%(dates)s::date [])
+    AND batch_id = %(batch_id)s
+
 -- Name:        affected_days
 -- Purpose:     changes that a merge of the staged records will make: rows by new day and by present day, which is null
 --              for new records.
@@ -52,33 +114,26 @@ GROUP BY staged.business_date, present.business_date
 -- Name:        insert_records
 -- Purpose:     insert the staged records that are not stored yet.
 -- Parameters:  table: cdr, or the table of a month that is not its partition yet; account_id, batch_id, now; dates
---              (array): business dates of the records that go there; known_list_keys, known_detail_keys: keys that
---              are columns already and need no copy in extra; columns and values generated from the field dictionary.
+--              (array): business dates of the records that go there; columns and values generated from the field
+--              dictionary.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
 INSERT INTO {table} ({columns})
 SELECT {values}
-FROM (
-    SELECT
-        cdr_stage.*,
-        coalesce(jsonb_strip_nulls(extra_source::jsonb - %(known_list_keys)s::text []), '{{}}'::jsonb)
-        || coalesce(jsonb_strip_nulls(detail_source::jsonb - %(known_detail_keys)s::text []), '{{}}'::jsonb)
-            AS extra
-    FROM cdr_stage
-    WHERE
-        account_id = %(account_id)s
-        AND batch_id = %(batch_id)s
-        AND NOT believed_equal
-        AND business_date = any(%(dates)s::date [])
-) AS staged
-WHERE NOT EXISTS (
-    SELECT 1
-    FROM cdr_keys AS present
-    WHERE
-        present.account_id = staged.account_id
-        AND present.origin = staged.origin
-        AND present.record_id = staged.record_id
-)
+FROM cdr_stage AS staged
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND NOT staged.believed_equal
+    AND staged.business_date = any(%(dates)s::date [])
+    AND NOT EXISTS (
+        SELECT 1
+        FROM cdr_keys AS present
+        WHERE
+            present.account_id = staged.account_id
+            AND present.origin = staged.origin
+            AND present.record_id = staged.record_id
+    )
 
 -- Name:        insert_history
 -- Purpose:     copy the present version of every record that the merge will change to the history.
@@ -194,8 +249,7 @@ ON CONFLICT (account_id, business_date) DO UPDATE SET
 -- Purpose:     update changed records with their staged values; a record whose day changed moves to another partition.
 --              A load without detail documents never clears values of an earlier document.
 -- Parameters:  account_id, batch_id, now; first_date, last_date: whole months that hold records to change, as in
---              insert_history; known_list_keys, known_detail_keys: keys that are columns already and need no copy in
---              extra; assignments generated from the field dictionary.
+--              insert_history; assignments generated from the field dictionary.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the rows changed; the caller holds the account's advisory lock.   Idempotent: yes.
 UPDATE cdr AS present SET
@@ -203,10 +257,7 @@ UPDATE cdr AS present SET
 FROM (
     SELECT
         cdr_stage.*,
-        known.business_date AS present_date,
-        coalesce(jsonb_strip_nulls(extra_source::jsonb - %(known_list_keys)s::text []), '{{}}'::jsonb)
-        || coalesce(jsonb_strip_nulls(detail_source::jsonb - %(known_detail_keys)s::text []), '{{}}'::jsonb)
-            AS extra
+        known.business_date AS present_date
     FROM cdr_stage
     INNER JOIN cdr_keys AS known
         ON

@@ -291,8 +291,7 @@ WHERE
 -- Parameters:  stage: name of the session's temporary table.   Locks: that table, which only this session sees.
 -- Idempotent:  yes.
 ALTER TABLE {stage}
-ALTER COLUMN extra_source SET STORAGE EXTERNAL,
-ALTER COLUMN detail_source SET STORAGE EXTERNAL,
+ALTER COLUMN extra SET STORAGE EXTERNAL,
 ALTER COLUMN remote_sdp SET STORAGE EXTERNAL,
 ALTER COLUMN local_sdp SET STORAGE EXTERNAL
 

@@ -77,6 +77,21 @@ WHERE
     AND staged.batch_id = %(batch_id)s
     AND staged.source_line = rejects.line
 
+-- Name:        close_rejects_of_copied
+-- Purpose:     as close_fixed_rejects, for records that the batch has inserted without the stage.
+-- Parameters:  account_id, batch_id, source (sha256 of the upload); dates (array): days of these records.
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET state = 'corrected', corrected_by = %(source)s
+FROM cdr AS stored
+WHERE
+    rejects.account_id = %(account_id)s
+    AND rejects.source = %(source)s
+    AND rejects.state = 'open'
+    AND stored.account_id = rejects.account_id
+    AND stored.batch_id = %(batch_id)s
+    AND stored.business_date = any(%(dates)s::date [])
+    AND stored.source_line = rejects.line
+
 -- Name:        close_withdrawn_rejects
 -- Purpose:     close the open rejected lines of uploads that are withdrawn.
 -- Parameters:  account_id, source (of the upload that takes their place), uploads (array), decided_by, now.

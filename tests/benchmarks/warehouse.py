@@ -21,8 +21,11 @@ import psycopg
 from made_records import ACCOUNT, chunks
 from measuring import Measured, line, measured
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 
+from cdr_pipeline.core.fields.dictionary import names
+from cdr_pipeline.core.fields.schemas import EXTRA, LINE
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
@@ -60,7 +63,7 @@ def _changed(frame: pl.DataFrame, later: pl.DataFrame, every: int, days_later: i
 
 
 def stage(url: str, rows: int) -> int:
-    """Only as far as the stage, rolled back."""
+    """A preview: only as far as the stage, rolled back."""
     with connect(url) as connection:
         header = BatchHeader(ACCOUNT, uuid4(), "window", "bench", datetime.now(UTC), date(2026, 1, 1))
         with batch_load(connection, header, keep=False) as batch:
@@ -77,22 +80,29 @@ def server_copy(url: str, file: str) -> int:
 
 
 def prepare(url: str, rows: int, file: str) -> None:
-    """The file of the limit, made of the same rows."""
+    """The file of the limit, made of the same rows as they are delivered, with their documents."""
+    delivered = (*names(), EXTRA, "detail_source", "has_detail", LINE)
+    columns = sql.SQL(", ").join(map(sql.Identifier, names()))
     with connect(url) as connection:
-        header = BatchHeader(ACCOUNT, uuid4(), "window", "bench", datetime.now(UTC), date(2026, 1, 1))
-        connection.execute("CREATE UNLOGGED TABLE limit_stage (LIKE cdr_stage)")
-        with batch_load(connection, header) as batch:
+        connection.execute(
+            sql.SQL("CREATE UNLOGGED TABLE limit_stage AS SELECT {} FROM cdr WITH NO DATA").format(columns)
+        )
+        connection.execute(
+            "ALTER TABLE limit_stage ADD extra_source text, ADD detail_source text, ADD has_detail boolean,"
+            " ADD line bigint"
+        )
+        with connection.cursor() as cursor, cursor.copy("COPY limit_stage FROM STDIN (FORMAT csv)") as copy:
             for frame in chunks(0, rows, rows_per_day=ROWS_PER_DAY):
-                batch.stage(frame)
-            connection.execute(sql.SQL("COPY cdr_stage TO {} (FORMAT binary)").format(file))
+                copy.write(frame.select(delivered).write_csv(include_header=False))
+        connection.execute(sql.SQL("COPY limit_stage TO {} (FORMAT binary)").format(file))
 
 
 def dlt_merge(url: str, rows: int) -> int:
     """dlt's merge of the same columns, from Arrow."""
     os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
-    import dlt  # noqa: PLC0415 - an extra of its own
+    import dlt  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - an extra of its own
 
-    names = psycopg.conninfo.conninfo_to_dict(url)
+    names = conninfo_to_dict(url)
     host = quote(str(names["host"]), safe="")
     address = {
         "database": names["dbname"],

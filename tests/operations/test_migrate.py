@@ -46,7 +46,7 @@ def _columns(url: str, table: str) -> list[tuple[str, str]]:
     with psycopg.connect(url) as connection:
         return connection.execute(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-            " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [table],
         ).fetchall()
 

@@ -181,7 +181,8 @@ def link_batch(
 
     Args:
         connection: in the batch's transaction, after its records were merged.
-        parameters: account_id, batch_id, origin, run_id and now of the batch.
+        parameters: account_id, batch_id, origin, run_id and now of the batch; copied_dates, the days of records that
+            it has inserted without the stage.
         new_days: days of the inserted or changed records.
         old_days: days that changed records had before.
 
@@ -199,6 +200,9 @@ def link_batch(
         days |= _days(connection, "records/follow_moved_records", moved)
         days |= _days(connection, "records/days_of_changed_legs", moved)
     if connection.execute(statement("records/has_counterparts"), parameters).fetchone() == (True,):
+        if parameters["copied_dates"]:
+            connection.execute(statement("records/stage_copied"), parameters)
+            connection.execute(statement("records/analyze_stage"))
         connection.execute(statement("records/stage_links"), parameters)
         days |= _days(connection, "records/withdraw_links", parameters)
         days |= _days(connection, "records/insert_links", parameters)

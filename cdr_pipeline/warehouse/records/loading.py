@@ -5,7 +5,8 @@ A batch is either stored completely, including its ledger entry, or not at all.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
@@ -16,13 +17,13 @@ import polars_hash as plh
 import stamina
 from psycopg import Connection
 
-from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, no_rejects
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
-from cdr_pipeline.warehouse.records.staging import indexed_stage, open_stage, stage_rows
+from cdr_pipeline.warehouse.records.new_records import NewRecords
+from cdr_pipeline.warehouse.records.staging import indexed_stage, open_stage, prepared, stage_rows
 from cdr_pipeline.warehouse.retention.removed_months import reject_removed_months, removed_months
 from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
@@ -33,6 +34,8 @@ BatchKind = Literal["window", "upload"]
 MOST_MOVED: Final = timedelta(minutes=15)
 # Rows from which the stage is analyzed; for fewer rows ANALYZE takes longer than a merge with a bad plan.
 _ANALYZED_FROM = 2_000
+# Rows from which a thread prepares a chunk while the server writes the one before.
+_AHEAD_FROM: Final = 2_000
 # Retries a load a few times if it conflicts with another transaction.
 retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=0.05, wait_max=2.0).on(
     WarehouseContended
@@ -94,7 +97,8 @@ class BatchLoad:
     Attributes:
         connection: connection to the warehouse, in the batch's transaction.
         header: origin and identity of the batch.
-        staged: number of staged rows.
+        keep: whether the batch is stored; a preview is rolled back.
+        staged: number of staged rows, those included that were inserted without the stage.
         known: number of staged rows that the warehouse already has unchanged.
         rejected: number of rejected rows.
         other_calls: number of new records that carry the id of another call; set by ``settle``. They are identified by
@@ -106,6 +110,7 @@ class BatchLoad:
 
     connection: Connection[Any]
     header: BatchHeader
+    keep: bool = True
     staged: int = 0
     rejected: int = 0
     loaded: LoadedBatch | None = None
@@ -122,6 +127,9 @@ class BatchLoad:
     _rows_by_carrier: Counter[str] = field(default_factory=Counter[str])
     _closed: int = 0
     _statements: StatementRunner = field(init=False)
+    _new: NewRecords = field(init=False)
+    _preparing: ThreadPoolExecutor | None = None
+    _waiting: "Future[pl.DataFrame] | None" = None
 
     def __post_init__(self) -> None:
         header = self.header
@@ -134,13 +142,12 @@ class BatchLoad:
             "source": header.source,
             "run_id": header.run_id,
             "business_date": header.business_date,
-            "known_list_keys": sorted(KNOWN_LIST_KEYS) if header.kind == "window" else [],
-            "known_detail_keys": sorted(KNOWN_DETAIL_KEYS),
         }
         self._statements = StatementRunner(self.connection, parameters)
         self._statements.execute("records/lock_account")
         self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
+        self._new = NewRecords(self.connection, parameters, own_stage=self._own_stage, enabled=self.keep)
 
     @property
     def removed_months(self) -> frozenset[date]:
@@ -170,9 +177,36 @@ class BatchLoad:
             if self.header.kind == "upload":
                 self._rows_by_day.update(dict(rows[DAY].value_counts().iter_rows()))
                 self._rows_by_carrier.update(dict(rows["carrier"].fill_null("").value_counts().iter_rows()))
-            self.known += stage_rows(self.connection, rows, self._statements.common)
             self.staged += rows.height
+            self._write_behind(rows)
         return rejects
+
+    def _write_behind(self, rows: pl.DataFrame) -> None:
+        """Writes the chunk before, while a thread prepares this one."""
+        if rows.height < _AHEAD_FROM:
+            self._write_waiting()
+            self._write(prepared(rows, self._statements.common))
+            return
+        if self._preparing is None:
+            self._preparing = ThreadPoolExecutor(1, "prepare-rows")
+        following = self._preparing.submit(prepared, rows, self._statements.common)
+        self._write_waiting()
+        self._waiting = following
+
+    def _write_waiting(self) -> None:
+        """Writes the chunk that a thread has prepared, if any."""
+        if self._waiting is not None:
+            rows, self._waiting = self._waiting.result(), None
+            self._write(rows)
+
+    def _write(self, rows: pl.DataFrame) -> None:
+        self.step = "stage"
+        self.known += stage_rows(self.connection, rows, self._statements.common, self._new)
+
+    def close(self) -> None:
+        """Ends the thread that prepares rows."""
+        if self._preparing is not None:
+            self._preparing.shutdown(cancel_futures=True)
 
     def reject(self, rejects: pl.DataFrame, charges: pl.DataFrame | None = None) -> None:
         """Stores rejected rows with file or window, line, field, reason, raw text, and the amount if it is readable.
@@ -221,8 +255,12 @@ class BatchLoad:
         nothing = pl.DataFrame(schema={LINE: pl.Int64})
         if self._duplicate is not None:
             return nothing
+        self._write_waiting()
         self.step = "settle"
-        if self.staged > _ANALYZED_FROM:
+        if not self._in_stage:
+            self._duplicate = 0
+            return nothing
+        if self._in_stage > _ANALYZED_FROM:
             self._statements.execute("records/analyze_stage")
         repeated = self._number("records/count_duplicates")
         if self.header.kind == "window":
@@ -237,6 +275,11 @@ class BatchLoad:
         if repeated or renamed:
             self._overlap, _ = self._numbers("records/count_overlap")
         return conflicting
+
+    @property
+    def _in_stage(self) -> int:
+        """Number of rows in the stage."""
+        return self.staged - self._new.count
 
     def _rename_other_calls(self, *, repeated: bool) -> int:
         """Counts the overlap with the warehouse and replaces ids that belong to other calls.
@@ -269,7 +312,7 @@ class BatchLoad:
         return self._overlap
 
     def classes(self) -> pl.DataFrame:
-        """Effect of a merge: ``line`` and ``row_class`` (inserted, updated, unchanged) of each staged record."""
+        """Effect of a merge: ``line`` and ``row_class`` (inserted, updated, unchanged) of each record of a preview."""
         self.settle()
         rows = self._statements.tuples("records/staged_classes")
         return pl.DataFrame(rows, schema={LINE: pl.Int64, "row_class": pl.String}, orient="row")
@@ -287,7 +330,12 @@ class BatchLoad:
 
     def close_replayed_rejects(self) -> None:
         """Closes the rejects of a replayed upload whose lines are now valid records."""
+        self._write_waiting()
         self._closed += self._statements.execute("uploads/close_fixed_rejects")
+        if self._new.count:
+            self._new.attach_filled()
+            days = sorted(self._new.by_day)
+            self._closed += self._statements.execute("uploads/close_rejects_of_copied", dates=days)
 
     def close_withdrawn_rejects(self, uploads: Sequence[str], decided_by: str | None) -> None:
         """Closes the open rejects of uploads that are withdrawn; opens those of other files that they completed.
@@ -330,6 +378,8 @@ class BatchLoad:
         Args:
             uploads: ids of the uploads.
         """
+        self._write_waiting()
+        self._new.attach_filled()
         self.step = "withdraw"
         with self._indexed_stage():
             self.withdrawn = self._statements.execute("records/insert_withdrawn_history", uploads=list(uploads))
@@ -363,7 +413,9 @@ class BatchLoad:
             merged = merge_staged(
                 self.connection,
                 self._statements.common,
+                self._new,
                 own_stage=self._own_stage,
+                any_staged=self._in_stage > self.known,
                 withdrawn=self._withdrawn_days,
             )
         counts = BatchCounts(
@@ -491,5 +543,6 @@ def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool =
         return f"{header.kind} {header.source} of account {header.account_id}, step {step}"
 
     with translated(description), connection.transaction(force_rollback=not keep):
-        load = BatchLoad(connection, header)
-        yield load
+        load = BatchLoad(connection, header, keep)
+        with closing(load):
+            yield load

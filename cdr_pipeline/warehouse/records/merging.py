@@ -12,14 +12,12 @@ from cdr_pipeline.core.records.links import IMPORTED
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts, link_batch
+from cdr_pipeline.warehouse.records.new_records import WORTH_FILLING, NewRecords
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name, whole_months
 from cdr_pipeline.warehouse.records.staging import indexed_stage
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import named, on_table
-
-# A new month with at least this many records is filled before its indexes are built; this reads the stage once more.
-WORTH_FILLING: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,10 @@ NOTHING_MERGED: Final = MergeCounts(0, 0, frozenset())
 def merge_staged(
     connection: Connection[Any],
     parameters: dict[str, Any],
+    new_records: NewRecords,
     *,
     own_stage: bool,
+    any_staged: bool,
     withdrawn: frozenset[date] = frozenset(),
 ) -> MergeCounts:
     """Merges the staged records of a batch; the stage must hold one row per record.
@@ -51,15 +51,18 @@ def merge_staged(
     Args:
         connection: in the batch's transaction, which holds the account's lock.
         parameters: statement parameters of the batch.
+        new_records: records that the batch has inserted without the stage.
         own_stage: whether the session has its own stage, as on a server without Citus.
+        any_staged: whether rows are staged besides keys of unchanged records.
         withdrawn: days of records that the batch has withdrawn.
 
     Raises:
         UnbalancedBatch: stored records that the batch changes are missing from the table.
     """
     statements = StatementRunner(connection, parameters)
-    affected = statements.tuples("records/affected_days")
-    if not affected and not withdrawn:
+    new_records.attach_filled()
+    affected = statements.tuples("records/affected_days") if any_staged else []
+    if not affected and not withdrawn and not new_records.count:
         return NOTHING_MERGED
     new_days = {row[0] for row in affected}
     old_days = {row[1] for row in affected if row[1] is not None}
@@ -79,17 +82,20 @@ def merge_staged(
     if old_days:
         with indexed_stage(statements, own_stage=own_stage):
             updated = _update(statements, parameters["account_id"], affected)
-    inserted = sum(filled.values())
+    inserted = sum(filled.values()) + new_records.count
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
         inserted += _insert(connection, parameters, "cdr", elsewhere)
-    statements.execute("records/upsert_keys" if old_days else "records/insert_keys")
+    if affected:
+        statements.execute("records/upsert_keys" if old_days else "records/insert_keys")
+    new_days |= new_records.by_day.keys()
     # An erased record stays masked when it is delivered again, even in another form.
     mask_erased(connection, parameters["account_id"])
     touched = new_days | old_days | withdrawn
     if old_days and parameters["origin"] == IMPORTED:
         calls = calls_of_changed_parts(connection, parameters, old_days)
         touched |= add_up_parts(connection, parameters["account_id"], calls)
-    touched |= link_batch(connection, parameters, new_days, old_days | withdrawn)
+    copied = parameters | {"copied_dates": sorted(new_records.by_day)}
+    touched |= link_batch(connection, copied, new_days, old_days | withdrawn)
     statements.execute("records/touch_days", dates=sorted(touched))
     ChangeTable(connection).add(parameters["account_id"], "records", touched, now=parameters["now"])
     return MergeCounts(inserted, updated, frozenset(touched))

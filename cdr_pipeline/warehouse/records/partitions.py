@@ -33,20 +33,35 @@ def missing_partitions(connection: Connection[Any], business_dates: Iterable[dat
     Yields:
         First days of the months that were missing.
     """
-    months = sorted({day.replace(day=1) for day in business_dates})
+    added = create_missing(connection, {day.replace(day=1) for day in business_dates})
+    yield added
+    for month in added:
+        attach(connection, month)
+
+
+def create_missing(connection: Connection[Any], months: Iterable[date]) -> tuple[date, ...]:
+    """Creates tables for missing months, in the open transaction; ``attach`` makes them partitions.
+
+    Returns:
+        First days of the months that were missing.
+    """
+    wanted = sorted(months)
     connection.execute(statement("retention/lock_partitions_shared"))
-    added: list[date] = []
-    if _missing(connection, months):
-        connection.execute(statement("records/lock_partitions"))
-        added = _missing(connection, months)
+    if not _missing(connection, wanted):
+        return ()
+    connection.execute(statement("records/lock_partitions"))
+    added = _missing(connection, wanted)
     for month in added:
         for table in PARTITIONED:
             connection.execute(named("records/add_partition", **_names(table, month)))
-    yield tuple(added)
-    for month in added:
-        bounds = {"first_day": sql.Literal(month), "end_day": sql.Literal(next_month(month))}
-        for table in PARTITIONED:
-            connection.execute(named("records/attach_partition", **_names(table, month), **bounds))
+    return tuple(added)
+
+
+def attach(connection: Connection[Any], month: date) -> None:
+    """Attaches the tables of a month as partitions, in the transaction that has created them."""
+    bounds = {"first_day": sql.Literal(month), "end_day": sql.Literal(next_month(month))}
+    for table in PARTITIONED:
+        connection.execute(named("records/attach_partition", **_names(table, month), **bounds))
 
 
 def partition_name(table: str, month: date) -> str:

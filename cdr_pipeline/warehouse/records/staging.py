@@ -1,4 +1,4 @@
-"""Stages rows with COPY: complete rows for new and changed records, only the keys of unchanged ones."""
+"""Stages rows with COPY: complete rows of changed records and of new ones that `NewRecords` leaves, keys of others."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,9 +7,12 @@ from typing import Any, Final
 import polars as pl
 from psycopg import Connection
 
-from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
+from cdr_pipeline.core.fields.dictionary import FIELDS, KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS, Kind
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
 from cdr_pipeline.core.records.identity import is_fingerprint, with_digests
+from cdr_pipeline.core.records.stored_extra import with_extra
+from cdr_pipeline.warehouse.records.csv_values import csv_value
+from cdr_pipeline.warehouse.records.new_records import NewRecords
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, on_table, statement
 
@@ -49,17 +52,13 @@ def indexed_stage(statements: StatementRunner, *, own_stage: bool) -> Generator[
     statements.execute("records/drop_stage_index")
 
 
-def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any]) -> int:
-    """Stages one chunk of rows.
+def prepared(rows: pl.DataFrame, parameters: dict[str, Any]) -> pl.DataFrame:
+    """Adds the columns of the stage that need no database: digests, ``extra``, batch and line.
 
     Args:
-        connection: in the batch's transaction, which holds the account's lock, so stored records cannot change.
         rows: frame of the working schema, plus ``has_detail`` and ``detail_source`` for the switch's records; its
             digests are computed here unless it has them.
-        parameters: account_id, origin and batch_id of the batch.
-
-    Returns:
-        Number of rows of which only the keys were staged, because the warehouse has the record unchanged.
+        parameters: batch_id and kind of the batch.
     """
     if "has_detail" not in rows.columns:
         rows = rows.with_columns(
@@ -70,28 +69,60 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
     digested = (rows if "list_digest" in rows.columns else with_digests(rows)).with_columns(
         pl.lit(str(parameters["batch_id"])).alias("batch_id"), pl.col(LINE).alias("source_line")
     )
-    equal = _believed_equal(connection, digested, parameters)
-    changed = digested.filter(~equal).with_columns(pl.lit(value=False).alias("believed_equal"))
-    unchanged = digested.filter(equal).with_columns(pl.lit(value=True).alias("believed_equal"))
+    list_keys = KNOWN_LIST_KEYS if parameters["kind"] == "window" else frozenset[str]()
+    return with_extra(digested, list_keys=list_keys, detail_keys=KNOWN_DETAIL_KEYS)
+
+
+def stage_rows(
+    connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any], new_records: NewRecords
+) -> int:
+    """Inserts or stages one chunk of rows.
+
+    Args:
+        connection: in the batch's transaction, which holds the account's lock, so stored records cannot change.
+        rows: rows as ``prepared`` returns them.
+        parameters: account_id, origin and batch_id of the batch.
+        new_records: inserts rows that need no stage.
+
+    Returns:
+        Number of rows of which only the keys were staged, because the warehouse has the record unchanged.
+    """
+    stored, equal = _compared(connection, rows, parameters)
+    taken = new_records.take_back(rows["record_id"].filter(stored))
+    if taken.len():
+        mine = rows["record_id"].is_in(taken.implode())
+        stored &= ~mine
+        equal &= ~mine
+    inserted = new_records.chosen(rows, stored)
+    if inserted.any():
+        new_records.insert(rows.filter(inserted))
+    changed = rows.filter(~equal & ~inserted).with_columns(pl.lit(value=False).alias("believed_equal"))
+    unchanged = rows.filter(equal).with_columns(pl.lit(value=True).alias("believed_equal"))
     statements = StatementRunner(connection)
     if changed.height:
-        columns = [_csv_value(item.name, item.kind) for item in FIELDS]
+        columns = [csv_value(item.name, item.kind) for item in FIELDS]
         statements.copy("records/copy_stage", changed.select(*columns, *STAGED))
     if unchanged.height:
         kinds = {item.name: item.kind for item in FIELDS}
         statements.copy(
             "records/copy_stage_keys",
-            unchanged.select(_csv_value(name, kinds.get(name, Kind.TEXT)) for name in BELIEVED_EQUAL),
+            unchanged.select(csv_value(name, kinds.get(name, Kind.TEXT)) for name in BELIEVED_EQUAL),
         )
     return unchanged.height
 
 
-def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any]) -> pl.Series:
-    """Flags rows whose values equal the stored record; preliminary, because a batch may contain a record twice."""
+def _compared(
+    connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any]
+) -> tuple[pl.Series, pl.Series]:
+    """Flags rows whose record is stored, and rows whose values equal the stored record.
+
+    The second is preliminary, because a batch may contain a record twice.
+    """
     # Lines identified by their text are numbered when the whole file is staged; until then their id is not final.
     named_ids = rows.filter((pl.col("origin") == "api") | ~is_fingerprint(pl.col("record_id")))["record_id"]
     if named_ids.is_empty():
-        return pl.repeat(value=False, n=rows.height, eager=True)
+        none = pl.repeat(value=False, n=rows.height, eager=True)
+        return none, none
     with connection.cursor() as cursor:
         cursor.execute(
             statement("records/stored_digests"), parameters | {"record_ids": named_ids.to_list()}, binary=True
@@ -100,21 +131,17 @@ def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters:
     stored = pl.DataFrame(
         digests, schema=dict.fromkeys(("record_id", "stored_list", "stored_row"), pl.String), orient="row"
     ).with_columns(pl.col("stored_list", "stored_row").str.replace_all("-", "", literal=True))
-    return (
+    flags = (
         rows.select("record_id", "list_digest", "row_digest", "has_detail")
         .join(stored, on="record_id", how="left", maintain_order="left")
         .select(
+            pl.col("stored_list").is_not_null().alias("stored"),
             (
                 (pl.col("list_digest") == pl.col("stored_list"))
                 & (~pl.col("has_detail") | (pl.col("row_digest") == pl.col("stored_row")))
-            ).fill_null(value=False)
+            )
+            .fill_null(value=False)
+            .alias("equal"),
         )
-        .to_series()
     )
-
-
-def _csv_value(name: str, kind: Kind) -> pl.Expr:
-    """A column for COPY; instants are written as ISO 8601, which PostgreSQL reads with any session settings."""
-    if kind is Kind.INSTANT:
-        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
-    return pl.col(name)
+    return flags["stored"], flags["equal"]

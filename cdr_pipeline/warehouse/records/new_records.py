@@ -1,0 +1,152 @@
+"""Inserts records of a batch that the warehouse does not have by COPY into their partition, without the stage.
+
+Only a record that the batch has delivered once so far is inserted. If the batch delivers it again, it moves back to the
+stage, where the rules for repeated records decide.
+"""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+from psycopg import Connection, sql
+
+from cdr_pipeline.core.fields.dictionary import FIELDS
+from cdr_pipeline.core.fields.schemas import DAY
+from cdr_pipeline.core.records.identity import is_fingerprint
+from cdr_pipeline.warehouse.records.csv_values import csv_value
+from cdr_pipeline.warehouse.records.partitions import attach, create_missing, partition_name
+from cdr_pipeline.warehouse.statement_runner import StatementRunner
+from cdr_pipeline.warehouse.statements import BOOKKEEPING, KEYS, named
+
+if TYPE_CHECKING:
+    from datetime import date
+
+# Batches whose first chunk has fewer rows are staged: few rows cost little, and one transaction less locks partitions.
+COPIED_FROM: Final = 2_000
+# A new month with at least this many records is filled before its indexes are built.
+WORTH_FILLING: Final = 5_000
+# Ids of new records in the stage that are remembered. A batch with more of them stages all further rows.
+_MOST_STAGED: Final = 50_000
+
+
+class NewRecords:
+    """New records of one batch.
+
+    Args:
+        connection: in the batch's transaction, which holds the account's lock.
+        parameters: statement parameters of the batch.
+        own_stage: whether the session has its own stage, as on a server without Citus.
+        enabled: False to stage all rows, as for a preview.
+
+    Attributes:
+        by_day: number of inserted records by business date.
+    """
+
+    def __init__(
+        self, connection: Connection[Any], parameters: dict[str, Any], *, own_stage: bool, enabled: bool
+    ) -> None:
+        self.by_day: Counter[date] = Counter()
+        self._connection = connection
+        self._statements = StatementRunner(connection, parameters)
+        self._own_stage = own_stage
+        self._enabled: bool | None = None if enabled else False
+        self._months: set[date] = set()
+        self._filled: set[date] = set()
+        self._staged: set[str] = set()
+
+    @property
+    def count(self) -> int:
+        """Number of inserted records."""
+        return self.by_day.total()
+
+    def chosen(self, rows: pl.DataFrame, stored: pl.Series) -> pl.Series:
+        """Flags rows that can be inserted at once.
+
+        Args:
+            rows: a chunk of the batch.
+            stored: flags rows whose record the warehouse has.
+        """
+        if self._enabled is None:
+            self._enabled = rows.height >= COPIED_FROM
+        if not self._enabled:
+            return pl.repeat(value=False, n=rows.height, eager=True)
+        # Lines identified by their text are numbered when the whole file is staged; until then their id is not final.
+        final = (pl.col("origin") == "api") | ~is_fingerprint(pl.col("record_id"))
+        ids = rows["record_id"]
+        fresh = rows.select(final).to_series() & ~stored
+        single = fresh & ids.is_unique()
+        if self._staged:
+            single &= ~ids.is_in(pl.Series(sorted(self._staged)).implode())
+        self._staged.update(ids.filter(fresh & ~single))
+        self._enabled = len(self._staged) <= _MOST_STAGED
+        return single
+
+    def insert(self, rows: pl.DataFrame) -> None:
+        """Inserts rows with their keys; creates the partitions that they need.
+
+        Args:
+            rows: rows with the columns of ``cdr``, except ``changed_at``.
+        """
+        counts: dict[date, int] = dict(rows[DAY].value_counts().iter_rows())
+        self._add_months(counts)
+        self.by_day.update(counts)
+        now: Any = self._statements.common["now"]
+        records = rows.with_columns(pl.lit(now.isoformat()).alias("changed_at")).select(
+            *(csv_value(item.name, item.kind) for item in FIELDS), *BOOKKEEPING
+        )
+        month = rows[DAY].dt.month_start()
+        for filled in sorted(self._filled & set(month.unique())):
+            self._copy(partition_name("cdr", filled), records.filter(month == filled))
+        self._copy("cdr", records.filter(~month.is_in(pl.Series(sorted(self._filled), dtype=pl.Date).implode())))
+        # In the order of the index, neighbours are inserted into the same page.
+        self._statements.copy("records/copy_keys", rows.select(KEYS).sort("record_id"))
+
+    def take_back(self, record_ids: pl.Series) -> pl.Series:
+        """Moves records that this batch has inserted back to the stage.
+
+        Args:
+            record_ids: ids of records that the warehouse has.
+
+        Returns:
+            Ids of the records that were moved.
+        """
+        nothing = pl.Series("record_id", [], dtype=pl.String)
+        if not self.count or record_ids.is_empty():
+            return nothing
+        self.attach_filled()
+        own = self._statements.tuples("records/own_records", record_ids=record_ids.to_list(), dates=sorted(self.by_day))
+        if not own:
+            return nothing
+        taken = {"record_ids": [record_id for record_id, _ in own], "dates": sorted({day for _, day in own})}
+        for name in ("restage_records", "delete_restaged_keys", "delete_restaged_records"):
+            self._statements.execute(f"records/{name}", **taken)
+        self.by_day -= Counter(day for _, day in own)
+        self._staged.update(taken["record_ids"])
+        return pl.Series("record_id", taken["record_ids"], dtype=pl.String)
+
+    def attach_filled(self) -> None:
+        """Attaches months that were filled; their indexes are built by sorting."""
+        for month in sorted(self._filled):
+            attach(self._connection, month)
+            # Without statistics, the next load may compare each of its records with all of the month, for minutes.
+            table = sql.Identifier(partition_name("cdr", month))
+            self._connection.execute(named("records/analyze_partition", partition=table))
+        self._filled.clear()
+
+    def _add_months(self, counts: "dict[date, int]") -> None:
+        by_month: Counter[date] = Counter()
+        for day, rows in counts.items():
+            by_month[day.replace(day=1)] += rows
+        unknown = by_month.keys() - self._months
+        if not unknown:
+            return
+        for month in create_missing(self._connection, unknown):
+            if self._own_stage and by_month[month] >= WORTH_FILLING:
+                self._filled.add(month)
+            else:
+                attach(self._connection, month)
+        self._months |= unknown
+
+    def _copy(self, table: str, records: pl.DataFrame) -> None:
+        if records.height:
+            self._statements.copy("records/copy_records", records, table=sql.Identifier(table))
