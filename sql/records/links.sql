@@ -150,11 +150,18 @@ RETURNING link.imported_business_date, link.api_business_date
 -- Name:        has_counterparts
 -- Purpose:     whether the account has records of the other origin around the days that a batch changed.
 -- Parameters:  account_id, counterpart (the other origin), near_dates (array).   Grain: one row.   Locks: none.
-SELECT EXISTS (
-    SELECT 1
-    FROM cdr
-    WHERE account_id = %(account_id)s AND origin = %(counterpart)s AND business_date = any(%(near_dates)s::date [])
-) AS found
+-- The keys answer first for an account that has no such record at all: only they have an index by origin.
+SELECT
+    EXISTS (
+        SELECT 1
+        FROM cdr_keys
+        WHERE account_id = %(account_id)s AND origin = %(counterpart)s
+    )
+    AND EXISTS (
+        SELECT 1
+        FROM cdr
+        WHERE account_id = %(account_id)s AND origin = %(counterpart)s AND business_date = any(%(near_dates)s::date [])
+    ) AS found
 
 -- Name:        insert_links
 -- Purpose:     link the staged pairs, unless they are already linked.

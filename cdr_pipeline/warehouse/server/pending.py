@@ -25,6 +25,7 @@ REWRITES: Final = MappingProxyType(
         "0027": (("reconciled_calls", "break_decisions"), 1.0),
         # A unique index of all links is built again.
         "0032": (("cdr_links",), 0.5),
+        "0041": (("cdr",), 0.2),
     }
 )
 
