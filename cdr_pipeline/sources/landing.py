@@ -283,6 +283,11 @@ class LandingFile:
         """Number of list rows."""
         return sum(entry.rows for entry in self.entries)
 
+    @property
+    def only_pages(self) -> bool:
+        """Whether there are no detail documents, which are not part of the hash of the rows."""
+        return all(entry.part == "page" for entry in self.entries)
+
     def replies(self) -> Iterator[LandedReply]:
         """Yields every reply in order, with one in memory at a time.
 

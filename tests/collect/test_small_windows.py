@@ -17,8 +17,9 @@ from cdr_pipeline.sources.upstream import RecordOwner, Window
 from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.collect import load_day as loading
 from cdr_pipeline.steps.collect import small_windows
-from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day, normalized_chunks, switch_plan
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day, normalized_chunks
 from cdr_pipeline.steps.collect.small_windows import read_small_windows
+from cdr_pipeline.steps.collect.window_rules import switch_plan
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow
 from tests.support.landed import list_row

@@ -9,6 +9,7 @@ import pytest
 
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.steps.collect import load_day as loading
+from cdr_pipeline.steps.collect import window_rules
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.landed import list_row, loaded_rows
@@ -73,7 +74,7 @@ def test_another_version_or_another_rule_reads_everything(ctx: RunContext, monke
     other_plan = replace(ctx, settings=ctx.settings.model_copy(update={"api_tech_prefix": "99"}))
 
     assert _is_read(other_plan, monkeypatch, ROWS, 1)
-    monkeypatch.setattr(loading, "__version__", "999")
+    monkeypatch.setattr(window_rules, "__version__", "999")
     assert _is_read(ctx, monkeypatch, ROWS, 2)
 
 

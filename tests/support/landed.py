@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
@@ -29,6 +30,12 @@ def loaded_rows(
     ctx: RunContext, rows: Sequence[str], details: Sequence[str] = (), account_id: str = "acct"
 ) -> LoadedDay:
     """Lands a day of an account as one window of one page, and loads it."""
+    land_rows(ctx, rows, details, account_id)
+    return load_day(LoadRequest(DAY, [account_id]), ctx)
+
+
+def land_rows(ctx: RunContext, rows: Sequence[str], details: Sequence[str] = (), account_id: str = "acct") -> Path:
+    """Lands a day of an account as one window of one page; returns its landing file."""
     first, end = day_bounds(DAY, "UTC")
     window = Window(first, end + timedelta(hours=1))
     path = window_path(ctx.settings.landing_dir, account_id, window, ctx.clock())
@@ -51,4 +58,4 @@ def loaded_rows(
         )
         ledger.windows.record_landed(claim=claim, window=landed, rows=len(rows), content_sha256=writer.rows_sha256)
         ledger.windows.release(claim)
-    return load_day(LoadRequest(DAY, [account_id]), ctx)
+    return path

@@ -1,40 +1,41 @@
 """Loads landed windows of a business date: normalises, validates, merges, and accounts for every row."""
 
-import hashlib
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from uuid import uuid4
 
-import orjson
 import polars as pl
 
-from cdr_pipeline import __version__
 from cdr_pipeline.core.fields.schemas import CheckedRows
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.core.records.volume import Volume
-from cdr_pipeline.errors import CdrError, DayNotEnded
-from cdr_pipeline.settings import Settings
+from cdr_pipeline.errors import DayNotEnded
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.sources.upstream import RecordOwner, Upstream
 from cdr_pipeline.sources.upstream_registry import upstream_named
 from cdr_pipeline.steps.collect.complete_days import note_completeness
+from cdr_pipeline.steps.collect.load_group import (
+    AccountWindows,
+    LoadedWindow,
+    load_read_together,
+    load_unchanged_together,
+)
 from cdr_pipeline.steps.collect.small_windows import ReadWindow, read_small_windows
+from cdr_pipeline.steps.collect.window_rules import header_of, owner_of, rules_of, switch_plan
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
 
 _log = logging.getLogger(__name__)
 
@@ -169,69 +170,36 @@ def load_day(request: LoadRequest, ctx: RunContext) -> LoadedDay:
     return LoadedDay(request.business_date, loaded)
 
 
-@dataclass(slots=True)
-class _AccountLoad:
-    """Windows of an account that are to be loaded, by business date, and what has been loaded of them so far."""
-
-    account: Account
-    pending: dict[date, deque[LandedWindow]]
-    counts: BatchCounts = field(default_factory=BatchCounts)
-    reasons: Counter[str] = field(default_factory=Counter[str])
-    touched: frozenset[date] = frozenset()
-    failure: AccountFailure | None = None
-
-    def load(self, one: Callable[[date, LandedWindow], tuple[LoadedBatch, Counter[str]] | None]) -> None:
-        """Loads windows in order, as far as ``one`` does not return None. A failed window ends its day."""
-        for day, windows in self.pending.items():
-            while windows:
-                try:
-                    done = retried_load(one, day, windows[0])
-                except CdrError as error:
-                    self.failure = self.failure or AccountFailure.of(self.account.account_id, error)
-                    windows.clear()
-                except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
-                    place = f"window {windows[0].landing_path}"
-                    self.failure = AccountFailure.of_fault(self.account.account_id, place, error)
-                    windows.clear()
-                else:
-                    if done is None:
-                        return
-                    loaded, rejected = done
-                    windows.popleft()
-                    self.counts += loaded.counts
-                    self.reasons.update(rejected)
-                    self.touched |= loaded.touched
-
-
 def _load_accounts(
     accounts: Sequence[Account], request: LoadRequest, ledger: Ledger, ctx: RunContext
 ) -> list[AccountLoaded]:
-    """Loads some accounts: first the windows that have nothing new, then the others, small ones read together."""
+    """Loads some accounts: first the windows that have nothing new, then small ones together, then the others."""
     day = request.business_date
     landed = ledger.windows.to_load(
         [account.account_id for account in accounts], day, others=request.others, replay=request.replay
     )
-    loads: list[_AccountLoad] = []
+    loads: list[AccountWindows] = []
     for account in accounts:
         windows = landed.get(account.account_id, {})
         pending = {when: deque(windows.get(when, ())) for when in [day, *sorted(windows.keys() - {day})]}
-        loads.append(_AccountLoad(account, pending))
-    for load in loads:
-        load.load(partial(_load_unchanged, load.account, ledger=ledger, ctx=ctx, replay=request.replay))
+        loads.append(AccountWindows(account, pending))
+    if not request.replay:
+        load_unchanged_together(loads, ledger, ctx)
     to_read = [
-        (ctx.settings.landing_dir / window.landing_path, _owner(load.account, ctx))
+        (ctx.settings.landing_dir / window.landing_path, owner_of(load.account, ctx))
         for load in loads
         for windows in load.pending.values()
         for window in windows
     ]
     read = read_small_windows(to_read, ctx.settings, latest=ctx.clock() + _LEAD) if len(to_read) > 1 else {}
+    load_read_together(loads, read, ledger, ctx)
     for load in loads:
         load.load(partial(_load_window, load.account, ledger=ledger, ctx=ctx, read=read, replay=request.replay))
     volumes = note_completeness([(load.account, when) for load in loads for when in load.pending], ledger, ctx)
     return [_result(load, request, volumes.get((load.account.account_id, day)), ctx) for load in loads]
 
 
-def _result(load: _AccountLoad, request: LoadRequest, volume: Volume | None, ctx: RunContext) -> AccountLoaded:
+def _result(load: AccountWindows, request: LoadRequest, volume: Volume | None, ctx: RunContext) -> AccountLoaded:
     account = load.account
     loaded = AccountLoaded(
         account.account_id,
@@ -261,20 +229,19 @@ def _later_end(account: Account, business_date: date, ctx: RunContext) -> dateti
 
 def _load_unchanged(
     account: Account, business_date: date, window: LandedWindow, *, ledger: Ledger, ctx: RunContext, replay: bool
-) -> tuple[LoadedBatch, Counter[str]] | None:
+) -> LoadedWindow | None:
     """Records a window that landed again with the rows of its last load, without reading it; None for another one."""
     if replay or not window.loaded_before:
         return None
     landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
-    # Detail documents are not part of the hash of the rows.
-    if any(entry.part != "page" for entry in landing.entries):
+    if not landing.only_pages:
         return None
 
     def rules() -> str:
         owner = ledger.accounts.reread_account(account)
-        return _rules(owner, landing.upstream, window.dialect, ledger.records.removed_months(owner.account_id), ctx)
+        return rules_of(owner, landing.upstream, window.dialect, ledger.records.removed_months(owner.account_id), ctx)
 
-    header = _header(account, business_date, window, ctx)
+    header = header_of(account, business_date, window, ctx)
     unchanged = ledger.records.load_unchanged(header, (window.starts_at, window.ends_at), rules)
     return None if unchanged is None else (unchanged, Counter())
 
@@ -288,19 +255,19 @@ def _load_window(
     ctx: RunContext,
     read: Mapping[Path, ReadWindow],
     replay: bool,
-) -> tuple[LoadedBatch, Counter[str]]:
+) -> LoadedWindow:
     """Loads a window, from its rows in ``read`` or from its landing file."""
     unchanged = _load_unchanged(account, business_date, window, ledger=ledger, ctx=ctx, replay=replay)
     if unchanged is not None:
         return unchanged
     landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
-    header = _header(account, business_date, window, ctx)
+    header = header_of(account, business_date, window, ctx)
     reasons: Counter[str] = Counter()
     with ledger.records.load_batch(header) as load:
         # The account is locked, so its time zone and number plan cannot change before the batch is recorded.
         owner = ledger.accounts.reread_account(account)
         known = read.get(landing.path)
-        if known is not None and known.owner == _owner(owner, ctx):
+        if known is not None and known.owner == owner_of(owner, ctx):
             chunks: Iterable[CheckedRows] = [known.checked]
         else:
             upstream, plan = upstream_named(landing.upstream, ctx.settings), switch_plan(ctx.settings, owner)
@@ -309,41 +276,9 @@ def _load_window(
             removed = load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list() + removed["reason"].to_list())
-        rules = _rules(owner, landing.upstream, window.dialect, load.removed_months, ctx)
+        rules = rules_of(owner, landing.upstream, window.dialect, load.removed_months, ctx)
         loaded = load.finish(read=landing.rows, rules=rules)
     return loaded, reasons
-
-
-def _header(account: Account, business_date: date, window: LandedWindow, ctx: RunContext) -> BatchHeader:
-    now = ctx.clock()
-    return BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
-
-
-def _rules(owner: Account, upstream: str, dialect: str, removed: Collection[date], ctx: RunContext) -> str:
-    """Hash of everything besides the rows on which the load of a window depends."""
-    content = [
-        __version__,
-        upstream,
-        dialect,
-        [owner.time_zone, *map(asdict, owner.earlier_zones)],
-        asdict(switch_plan(ctx.settings, owner)),
-        sorted(removed),
-    ]
-    return hashlib.sha256(orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _owner(account: Account, ctx: RunContext) -> RecordOwner:
-    return RecordOwner(account.account_id, account.time_zone, switch_plan(ctx.settings, account), account.earlier_zones)
-
-
-def switch_plan(settings: Settings, account: Account) -> NumberPlan:
-    """Number plan that the switch uses for an account."""
-    return NumberPlan(
-        country_code=account.country_code,
-        national_prefix=settings.api_national_prefix,
-        international_prefix=f"(?:0{{2,3}}|{settings.api_international_prefix})",
-        tech_prefix=settings.api_tech_prefix,
-    )
 
 
 def normalized_chunks(

@@ -33,9 +33,16 @@ _MOST_WAITING: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class ReadWindow:
-    """Rows of a window that was read with others, and the owner whose time zone and number plan they were read with."""
+    """Rows of a window that was read with others.
+
+    Attributes:
+        owner: owner whose time zone and number plan they were read with.
+        landing: landing file.
+        checked: valid rows with digests, and rejected ones.
+    """
 
     owner: RecordOwner
+    landing: LandingFile
     checked: CheckedRows
 
 
@@ -73,7 +80,7 @@ def _groups(windows: Sequence[tuple[Path, RecordOwner]]) -> Iterator[tuple[str, 
             continue
         if landing.rows > min(_SMALL_ROWS, _MOST_WAITING - waiting):
             continue
-        if all(entry.part == "page" for entry in landing.entries):
+        if landing.only_pages:
             waiting += landing.rows
             alike.setdefault((landing.upstream, replace(owner, account_id="")), []).append((landing, owner))
     for (upstream, _), members in alike.items():
@@ -109,6 +116,6 @@ def _read(
         )
         if before:
             own = CheckedRows(*(frame.with_columns(pl.col(LINE) - before) for frame in (own.rows, own.rejects)))
-        read[landing.path] = ReadWindow(owner, own)
+        read[landing.path] = ReadWindow(owner, landing, own)
         before = last
     return read

@@ -1,14 +1,17 @@
 """Records of accounts: loads of batches, and the lines of a daily file."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager
 from datetime import date, datetime
+from functools import cached_property
 
 from psycopg import sql
 
+from cdr_pipeline.warehouse.records.group_loading import AccountGroup, account_group
 from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, record_unchanged
 from cdr_pipeline.warehouse.records.reading import day_lines
 from cdr_pipeline.warehouse.retention.removed_months import removed_months
+from cdr_pipeline.warehouse.server.cluster import is_cluster
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 
@@ -24,6 +27,15 @@ class RecordTable(LedgerTables):
     ) -> LoadedBatch | None:
         """Records a window that has nothing new without reading it; see ``record_unchanged``."""
         return record_unchanged(self.connection, header, span, rules)
+
+    def group(self, account_ids: Collection[str]) -> AbstractContextManager[AccountGroup]:
+        """Loads small windows of several accounts in one transaction; see ``account_group``."""
+        return account_group(self.connection, account_ids)
+
+    @cached_property
+    def groups(self) -> bool:
+        """Whether the warehouse is a single server, on which accounts can share a transaction."""
+        return not is_cluster(self.connection)
 
     def removed_months(self, account_id: str) -> frozenset[date]:
         """First days of the months that retention has removed."""
