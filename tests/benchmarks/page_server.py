@@ -1,10 +1,12 @@
 """Serves made pages of a list as fast as bytes can be sent, so that a benchmark measures the client.
 
-Usage: page_server.py ROWS PAGE_SIZE; prints its port. Every account has the same pages; keys count them.
+Usage: page_server.py ROWS PAGE_SIZE; prints its port. Every account has the same pages; keys count them. After a request
+to ``/change``, one row in a hundred of each account has another cause.
 """
 
 import asyncio
 import sys
+import zlib
 from datetime import date
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +15,7 @@ import orjson
 from cdr_pipeline.simulator.listing import list_row
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 
+_CHANGED_ONE_IN = 100
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -25,11 +28,14 @@ class Pages:
         for document in documents:
             document["call_id"] = document["call_id"].split("@")[0] + "@@PAGE@@"
             document["_id"] = f"202603-{document['call_id']}"
-        self._rows = orjson.dumps([list_row(document, switch.dialect) for document in documents])
+        listed = [list_row(document, switch.dialect) for document in documents]
+        self._rows = [orjson.dumps(row) for row in listed]
+        self._changed = [orjson.dumps(row | {"hangup_cause": "CHANGED"}) for row in listed]
         self._size = len(documents)
         self._pages = max(1, rows // self._size)
+        self.change = False
 
-    def page(self, number: int) -> bytes:
+    def page(self, number: int, account: str) -> bytes:
         """One whole reply."""
         trailer = {
             "page_size": str(self._size),
@@ -40,8 +46,17 @@ class Pages:
         }
         if number + 1 < self._pages:
             trailer["next_start_key"] = str(number + 1)
-        rows = self._rows.replace(b"@@PAGE@@", b"@%07d" % number)
-        return b'{"data":' + rows + b", " + orjson.dumps(trailer)[1:]
+        rows = b"[" + b",".join(self._listed(number, account)) + b"]"
+        return b'{"data":' + rows.replace(b"@@PAGE@@", b"@%07d" % number) + b", " + orjson.dumps(trailer)[1:]
+
+    def _listed(self, number: int, account: str) -> list[bytes]:
+        if not self.change:
+            return self._rows
+        first = (zlib.crc32(account.encode()) + number * self._size) % _CHANGED_ONE_IN
+        return [
+            changed if (first + place) % _CHANGED_ONE_IN == 0 else row
+            for place, (row, changed) in enumerate(zip(self._rows, self._changed, strict=True))
+        ]
 
 
 async def serve(pages: Pages) -> None:
@@ -53,8 +68,10 @@ async def serve(pages: Pages) -> None:
                 request = await reader.readuntil(b"\r\n\r\n")
             except (asyncio.IncompleteReadError, ConnectionError):
                 break
-            query = parse_qs(urlsplit(request.split(b" ", 2)[1].decode()).query)
-            body = pages.page(int(query.get("start_key", ["0"])[0]))
+            asked = urlsplit(request.split(b" ", 2)[1].decode())
+            pages.change |= asked.path == "/change"
+            account = asked.path.partition("/accounts/")[2].partition("/")[0]
+            body = pages.page(int(parse_qs(asked.query).get("start_key", ["0"])[0]), account)
             writer.write(_HEAD % len(body) + body)
             await writer.drain()
         writer.close()
