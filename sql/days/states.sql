@@ -120,5 +120,7 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 -- Purpose:     record that the manifests of a sealed day's version are on disk.
 -- Parameters:  account_id, business_date, version, now.   Grain: account_id, business_date.   Locks: the row.
 -- Idempotent:  yes.
+-- The commit does not wait for the disk: after a crash of the server, the manifests are written again, with the same bytes.
 UPDATE days SET published_at = %(now)s
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND version = %(version)s
+RETURNING set_config('synchronous_commit', 'off', true)

@@ -1,7 +1,7 @@
 """Serves made pages of a list as fast as bytes can be sent, so that a benchmark measures the client.
 
-Usage: page_server.py ROWS PAGE_SIZE; prints its port. Every account has the same pages; keys count them. After a request
-to ``/change``, one row in a hundred of each account has another cause.
+Usage: page_server.py ROWS PAGE_SIZE; prints its port. Every account has the same pages; keys count them. After a
+request to ``/change``, one row in a hundred of each account has another cause.
 """
 
 import asyncio

@@ -101,11 +101,11 @@ def _content(ctx: RunContext, prefix: str) -> dict[str, list[tuple[Any, ...]]]:
             columns = wanted
             if wanted.startswith("*"):
                 without = {"account_id", *wanted.partition("EXCEPT ")[2].split(", ")}
-                found = ledger.connection.execute(f"SELECT * FROM {table} LIMIT 0").description or ()
+                found = ledger.connection.execute(f"SELECT * FROM {table} LIMIT 0".encode()).description or ()
                 columns = ", ".join(column.name for column in found if column.name not in without)
             rows = ledger.connection.execute(
                 f"SELECT substr(account_id, length(%(prefix)s) + 1), {columns} FROM {table}"
-                " WHERE starts_with(account_id, %(prefix)s)",
+                " WHERE starts_with(account_id, %(prefix)s)".encode(),
                 {"prefix": prefix},
             ).fetchall()
             content[table] = sorted(rows, key=repr)

@@ -22,6 +22,7 @@ from cdr_pipeline.steps.days.publish_days import publish_day
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
+from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation
 from cdr_pipeline.warehouse.server.engine import translated
 
 # Threads that write in parallel. A thread waits until its file is safely on disk; meanwhile the others read and write.
@@ -113,6 +114,7 @@ def write_version(
     version: int,
     state: Literal["open", "restated"] = "open",
     superseded: dict[str, str] | None = None,
+    reconciled: DayReconciliation | None = None,
 ) -> list[WrittenFile]:
     """Writes the files of a day in all dialects, the exact file first, unless an open day has them already.
 
@@ -125,8 +127,10 @@ def write_version(
         version: version of the files.
         state: state of the day with these files. Manifests of an open day are published at once.
         superseded: sha256 of the files of the previous version, by dialect.
+        reconciled: verdict of the day's reconciliation, if it was read in the same transaction.
     """
-    day = day_of(account, business_date, record, ledger, ctx, version=version, state=state)
+    verdict = reconciled or ledger.reconciliations.of_day(account.account_id, business_date)
+    day = day_of(account, business_date, record, verdict, ctx, version=version, state=state)
     before = superseded or {}
     announce = state == "open"
     recorded = {file.dialect: file for file in ledger.day_states.files(account.account_id, business_date, version)}
@@ -168,14 +172,13 @@ def day_of(
     account: Account,
     business_date: date,
     record: DayRecord,
-    ledger: Ledger,
+    reconciled: DayReconciliation,
     ctx: RunContext,
     *,
     version: int,
     state: Literal["open", "sealed", "restated"],
 ) -> DailyFile:
     """Values of the manifests of a day that do not come from its rows."""
-    reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
     zone, following = (account.zones.on(business_date + timedelta(days=days)) for days in (0, 1))
     return DailyFile(
         account_id=account.account_id,

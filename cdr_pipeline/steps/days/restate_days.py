@@ -157,7 +157,8 @@ def _restate(
         return RestatedDay(account.account_id, business_date, "unchanged", record.version)
     files, reasons = written, dict[str, int]()
     if changes is not None:
-        day = day_of(account, business_date, record, ledger, ctx, version=version, state="restated")
+        reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
+        day = day_of(account, business_date, record, reconciled, ctx, version=version, state="restated")
         adjustment = write_adjustment(
             changes,
             exact=written[0],

@@ -18,6 +18,7 @@ from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import accounts_with_drops
 from cdr_pipeline.warehouse.ledger import Account, DayEvent, DayRecord, Ledger
+from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation
 from cdr_pipeline.warehouse.server.engine import translated
 
 AUTOMATIC: Final = "cdr_pipeline"
@@ -137,7 +138,8 @@ def day_obstacles(account: Account, business_date: date, ctx: RunContext) -> lis
     with ctx.ledger() as ledger:
         waiting = _WaitingFiles.of([account.account_id], [business_date], ledger, ctx)
         record = ledger.days.find(account.account_id, business_date)
-        return _obstacles(account, business_date, record, waiting, ledger=ledger, ctx=ctx)
+        reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
+        return _obstacles(account, record, waiting, reconciled, business_date=business_date, ledger=ledger, ctx=ctx)
 
 
 def _seal_share(
@@ -172,12 +174,22 @@ def _seal_day(
             record = ledger.days.find(account.account_id, business_date)
             if record.state != "open":
                 return replace(day, outcome="already")
-            blocking = _obstacles(account, business_date, record, waiting, ledger=ledger, ctx=ctx)
+            reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
+            blocking = _obstacles(
+                account, record, waiting, reconciled, business_date=business_date, ledger=ledger, ctx=ctx
+            )
             obstacles = (*blocking, *(() if no_loads else (Obstacle.LOADING,)))
             if obstacles and (override is None or _PASSING & set(obstacles)):
                 return replace(day, obstacles=obstacles)
             files = _seal(
-                account, business_date, record, obstacles=obstacles, override=override, ledger=ledger, ctx=ctx
+                account,
+                business_date,
+                record,
+                reconciled,
+                obstacles=obstacles,
+                override=override,
+                ledger=ledger,
+                ctx=ctx,
             )
         publish_day(account.account_id, business_date, record.version, ledger, ctx)
     except Exception as error:  # noqa: BLE001 - a failure affects only its day
@@ -190,6 +202,7 @@ def _seal(
     account: Account,
     business_date: date,
     record: DayRecord,
+    reconciled: DayReconciliation,
     *,
     obstacles: Sequence[Obstacle],
     override: Override | None,
@@ -197,7 +210,7 @@ def _seal(
     ctx: RunContext,
 ) -> list[WrittenFile]:
     """Writes the final files and records them in the ledger."""
-    written = write_version(account, business_date, record, ledger, ctx, version=record.version)
+    written = write_version(account, business_date, record, ledger, ctx, version=record.version, reconciled=reconciled)
     sealed = [
         replace(file, manifest=replace(file.manifest, state="sealed", created_utc=utc_text(ctx.clock())))
         for file in written
@@ -220,11 +233,17 @@ def _seal(
 
 
 def _obstacles(
-    account: Account, business_date: date, record: DayRecord, waiting: _WaitingFiles, *, ledger: Ledger, ctx: RunContext
+    account: Account,
+    record: DayRecord,
+    waiting: _WaitingFiles,
+    reconciled: DayReconciliation,
+    *,
+    business_date: date,
+    ledger: Ledger,
+    ctx: RunContext,
 ) -> list[Obstacle]:
     """Obstacles of a day in the order of ``Obstacle``."""
     counts = ledger.day_states.obstacles(account.account_id, business_date)
-    reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
     checks = {
         Obstacle.GRACE: _in_grace(account, business_date, ctx),
         Obstacle.INCOMPLETE: record.complete_through is None or counts.open_windows > 0,

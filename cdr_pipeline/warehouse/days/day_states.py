@@ -148,8 +148,7 @@ class DayStateTable(LedgerTables):
     def lock_for_export(self, account_id: str, business_date: date) -> Generator[None]:
         """Open a transaction that blocks other exports and seals of the day; waits for running ones. Loads go on."""
         with self.connection.transaction():
-            self.statements.execute("days/ensure_day", account_id=account_id, business_date=business_date)
-            self.statements.rows("days/lock_day_shared", account_id=account_id, business_date=business_date)
+            self._lock_row("days/lock_day_shared", account_id, business_date)
             self.statements.rows("days/lock_export", account_id=account_id, business_date=business_date)
             yield
 
@@ -161,10 +160,16 @@ class DayStateTable(LedgerTables):
             Whether no load of the account is running. If so, none can start until the transaction ends.
         """
         with self.connection.transaction():
-            self.statements.execute("days/ensure_day", account_id=account_id, business_date=business_date)
-            self.statements.rows("days/lock_day", account_id=account_id, business_date=business_date)
+            self._lock_row("days/lock_day", account_id, business_date)
             (row,) = self.statements.rows("days/try_lock_out_loads", account_id=account_id)
             yield bool(row["quiet"])
+
+    def _lock_row(self, lock: str, account_id: str, business_date: date) -> None:
+        """Locks the row of a day with a statement, and creates it if it is missing."""
+        day = {"account_id": account_id, "business_date": business_date}
+        if not self.statements.rows(lock, **day):
+            self.statements.execute("days/ensure_day", **day)
+            self.statements.rows(lock, **day)
 
     def obstacles(self, account_id: str, business_date: date) -> DayObstacles:
         """Counts the unfinished work that may still change the day."""
