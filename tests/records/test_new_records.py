@@ -177,3 +177,16 @@ def test_a_text_that_is_no_object_cannot_be_stored(warehouse_url: str) -> None:
     with pytest.raises(ValueNotStorable):
         _load(warehouse_url, "window", frame)
     assert _state(warehouse_url, "acct")[0] == []
+
+
+def test_ids_with_any_character_are_found_again(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _copied_from(monkeypatch, 1)
+    ids = ["a,b", "NULL", "", ' "quoted" ', "back\\slash", "{brace}", "line\nbreak", "ü\x1f", "it's"]
+    frame = rows(*({"record_id": record_id} for record_id in ids))
+    assert _load(warehouse_url, "window", frame)[0].counts.inserted == len(ids)
+    assert _load(warehouse_url, "window", frame)[0].counts.unchanged == len(ids)
+    again = rows(
+        *({"record_id": record_id, "ended_at": STARTED, "line": 10 + line} for line, record_id in enumerate(ids))
+    )
+    loaded, _ = _load(warehouse_url, "window", rows({"record_id": "other", "line": 99}), frame, again)
+    assert (loaded.counts.updated, loaded.counts.duplicate) == (len(ids), len(ids))

@@ -13,7 +13,7 @@ from psycopg import Connection, sql
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.core.fields.schemas import DAY
 from cdr_pipeline.core.records.identity import is_fingerprint
-from cdr_pipeline.warehouse.records.csv_values import csv_value
+from cdr_pipeline.warehouse.records.csv_values import csv_value, text_array
 from cdr_pipeline.warehouse.records.partitions import attach, create_missing, partition_name
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import BOOKKEEPING, KEYS, named
@@ -114,7 +114,9 @@ class NewRecords:
         if not self.count or record_ids.is_empty():
             return nothing
         self.attach_filled()
-        own = self._statements.tuples("records/own_records", record_ids=record_ids.to_list(), dates=sorted(self.by_day))
+        own = self._statements.tuples(
+            "records/own_records", record_ids=text_array(record_ids), dates=sorted(self.by_day)
+        )
         if not own:
             return nothing
         taken = {"record_ids": [record_id for record_id, _ in own], "dates": sorted({day for _, day in own})}

@@ -11,7 +11,7 @@ from cdr_pipeline.core.fields.dictionary import FIELDS, KNOWN_DETAIL_KEYS, KNOWN
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
 from cdr_pipeline.core.records.identity import is_fingerprint, with_digests
 from cdr_pipeline.core.records.stored_extra import with_extra
-from cdr_pipeline.warehouse.records.csv_values import csv_value
+from cdr_pipeline.warehouse.records.csv_values import csv_value, text_array
 from cdr_pipeline.warehouse.records.new_records import NewRecords
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, on_table, statement
@@ -125,7 +125,7 @@ def _compared(
         return none, none
     with connection.cursor() as cursor:
         cursor.execute(
-            statement("records/stored_digests"), parameters | {"record_ids": named_ids.to_list()}, binary=True
+            statement("records/stored_digests"), parameters | {"record_ids": text_array(named_ids)}, binary=True
         )
         digests = cursor.fetchall()
     stored = pl.DataFrame(
