@@ -53,7 +53,7 @@ MANAGED_TOKEN: Final[Example] = {
     "label": "billing",
     "created_at": "2026-11-24T10:00:00Z",
     "expires_at": "2027-11-24T10:00:00Z",
-    "revoked_at": None,
+    "revoked_at": "2027-01-24T10:00:00Z",
     "last_used_at": "2026-11-25T10:00:00Z",
 }
 CREATED_TOKEN: Final[Example] = {
@@ -67,12 +67,12 @@ WEBHOOK: Final[Example] = {
     "label": "billing",
     "state": "working",
     "position": 43,
-    "attempts": 0,
+    "attempts": 1,
     "dead_letters": 0,
     "created_at": "2026-11-24T10:00:00Z",
     "delivered_at": "2026-11-26T02:01:05Z",
-    "next_attempt_at": None,
-    "error": None,
+    "next_attempt_at": "2026-11-26T02:06:10Z",
+    "error": "HTTP 503",
 }
 NEW_WEBHOOK: Final[Example] = WEBHOOK | {"secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
 DEAD_LETTER: Final[Example] = {
@@ -169,12 +169,12 @@ BREAK: Final[Example] = {
     "exposure": "0.21",
     "currency": "USD",
     "expected_amount": "0.21",
-    "state": "open",
-    "decisions": 0,
-    "decided_by": None,
-    "reason": None,
-    "credit_note": None,
-    "assignee": None,
+    "state": "credited",
+    "decisions": 1,
+    "decided_by": "ann",
+    "reason": "credit note of the carrier",
+    "credit_note": "CN-2026-11",
+    "assignee": "ann",
     "switch": _SIDE,
     "carrier_side": _SIDE,
 }

@@ -327,7 +327,8 @@ WEBHOOK_SCHEMA: Final = {
     "type": "object", "required": ["data"], "properties": {"data": WebhookWish.model_json_schema()},
 }  # fmt: skip
 REPLAY_SCHEMA: Final = {"type": "object", "properties": {"data": Replay.model_json_schema()}}
-_NAME: Final = r"^[^\x00]{1,300}$"
+# An empty name is none: the schemas state it as the default.
+_NAME: Final = r"^[^\x00]{0,300}$"
 
 
 class UserLogin(BaseModel):

@@ -4,6 +4,7 @@ The generator needs other versions of our dependencies, so it is installed into 
 CDR_TEST_OPENAPI_CLIENT names an installed one.
 """
 
+import functools
 import hashlib
 import importlib
 import inspect
@@ -17,6 +18,7 @@ from datetime import date, timedelta
 from types import ModuleType
 from typing import Any, get_args
 
+import httpx2
 import pytest
 
 from cdr_pipeline.steps.accounts.users import UserRequest, accept_invitation, invite_user
@@ -27,6 +29,9 @@ pytestmark = pytest.mark.exhaustive
 
 PASSWORD = "correct horse battery"
 DAY = date(2026, 3, 2)
+# Refused with a body that the client reads: acts and reads of a person with the token of a program, and the end of an
+# upload that is loaded.
+REFUSED = {"decide_v": 403, "seal_v": 403, "restate_v": 403, "own_user_v": 404, "cancel_upload_v": 409}
 TABLE = "id,caller,callee,start_time,duration\r\na1,100,200,2026-03-05T10:00:00Z,60\r\na2,100,200,never,60\r\n"
 PERIOD = {"created_from": gregorian(STARTED), "created_to": gregorian(STARTED + timedelta(days=1))}
 
@@ -104,12 +109,42 @@ def body_of(name: str, module: ModuleType, api: Served, rows: list[dict[str, Any
     wanted = model_of(inspect.signature(module.sync_detailed).parameters["body"].annotation)
     if name.startswith("api_auth"):
         return wanted.from_dict({"data": {"api_key": api.tokens["self"]}})
+    if name.startswith("posted_token_info"):
+        return wanted.from_dict({"data": {"token": api.tokens["self"]}})
     if name.startswith("user_auth"):
         digest = hashlib.md5(f"ann:{PASSWORD}".encode(), usedforsecurity=False).hexdigest()
         return wanted.from_dict({"data": {"credentials": digest, "account_name": "name of self"}})
     if name.startswith("decide_upload"):
         return wanted.from_dict({"data": {"decision": "release"}})
-    return [wanted.from_dict(row) for row in rows]
+    if name.startswith(("put_records", "post_records")):
+        return [wanted.from_dict(row) for row in rows]
+    return wanted.from_dict(example_of(api, name))
+
+
+@functools.cache
+def document_of(url: str) -> dict[str, Any]:
+    """The OpenAPI document of a server."""
+    return httpx2.get(f"{url}/openapi.json").json()
+
+
+def example_of(api: Served, name: str) -> dict[str, Any]:
+    """The document's own example of a body."""
+    document = document_of(api.url)
+    (content,) = [
+        operation["requestBody"]["content"]["application/json"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if operation["operationId"] == name
+    ]
+    return content["example"]
+
+
+def made(api: Served, kind: str) -> str:
+    """Id of a new token or webhook, for a call that may end it."""
+    body = example_of(api, f"new_{kind}_v2_accounts_account_id_{kind}s")
+    with api.client(token_for(api.ctx, "self", "admin")) as client:
+        answer = client.put(f"/v2/accounts/self/{kind}s", json=body)
+    return str(answer.json()["data"][f"{kind}_id"])
 
 
 def test_every_call_of_the_generated_client_works(api: Served, generated: ModuleType) -> None:
@@ -126,6 +161,9 @@ def test_every_call_of_the_generated_client_works(api: Served, generated: Module
         client = generated.AuthenticatedClient(base_url=api.url, token=token, raise_on_unexpected_status=True)
         if "metrics" in name:
             client = generated.Client(base_url=api.url, raise_on_unexpected_status=True)
+        if "token_info" in name and "body" not in parameters:
+            given["token"] = token
+        given |= {f"{kind}_id": made(api, kind) for kind in ("token", "webhook") if f"{kind}_id" in parameters}
         if "body" in parameters:
             given["body"] = body_of(name, module, api, rows)
         if name.startswith("decide_upload"):
@@ -137,6 +175,9 @@ def test_every_call_of_the_generated_client_works(api: Served, generated: Module
             failures.append(f"{name}: {type(error).__name__}: {error}")
             continue
         bodiless = name.startswith("head_") or "export" in name or "metrics" in name
+        refused = next((status for part, status in REFUSED.items() if part in name), None)
+        if refused == answer.status_code and (answer.parsed is not None or name.startswith("head_")):
+            continue
         if answer.status_code >= 400 or (answer.parsed is None and not bodiless):
             failures.append(f"{name}: {answer.status_code} {answer.content[:300]!r}")
     assert not failures, "\n".join(failures)
