@@ -52,8 +52,9 @@ _USE_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 # Messages of errors that the framework raises, by status.
 _HTTP_ERRORS: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
-# Order matters: "/cdrs/{id}" also matches the paths of more specific routes.
+# Each request is compared with the routes in this order, so that those of lists, the most frequent ones, are first.
 _ROUTERS: Final = (
+    cdrs.router,
     tokens.router,
     managed_tokens.router,
     portal.router,
@@ -62,7 +63,6 @@ _ROUTERS: Final = (
     changes.router,
     webhooks.router,
     decisions.router,
-    cdrs.router,
     accounts.router,
 )
 
@@ -111,7 +111,7 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     )
     app.state.service = Service(ctx, records, Rates(settings.serve_requests_per_second, workers, time.monotonic))
     app.state.metrics = Metrics(shared=workers > 1)
-    for version in ("/v1", "/v2"):
+    for version in ("/v2", "/v1"):
         for router in _ROUTERS:
             app.include_router(router, prefix=version)
     app.include_router(health.router)

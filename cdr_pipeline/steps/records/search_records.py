@@ -19,6 +19,7 @@ from cdr_pipeline.warehouse.records.search import (
     find_page,
     find_record,
     find_summary,
+    is_planned_once,
     is_read_in_order,
     stream_csv,
     stream_json,
@@ -106,18 +107,20 @@ class RecordSearch:
 
     async def page(self, search: Search, *, size: int, start: PageKey | None) -> FoundPage:
         """One page of list rows. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._reading(search.accounts, in_order=is_read_in_order(search)) as connection:
+        async with self._reading(
+            search.accounts, in_order=is_read_in_order(search), planned_once=is_planned_once(search)
+        ) as connection:
             return await find_page(connection, search, size=size, start=start)
 
     async def record(self, account_id: str, record_id: str) -> dict[str, Any] | None:
         """The detail document of one leg. Raises WarehouseUnavailable."""
-        async with self._reading([account_id]) as connection:
+        async with self._reading([account_id], planned_once=True) as connection:
             record = await find_record(connection, account_id, record_id)
         return None if record is None else document_of(record)
 
     async def legs(self, account_id: str, identity: str) -> list[dict[str, Any]]:
         """Detail documents of the legs of an interaction, oldest first. Raises WarehouseUnavailable."""
-        async with self._reading([account_id]) as connection:
+        async with self._reading([account_id], planned_once=True) as connection:
             return [document_of(record) for record in await find_legs(connection, account_id, identity)]
 
     async def summary(self, search: Search) -> list[dict[str, Any]]:
@@ -151,11 +154,13 @@ class RecordSearch:
                 yield piece
 
     def _reading(
-        self, accounts: Sequence[str] | None = None, *, in_order: bool = False
+        self, accounts: Sequence[str] | None = None, *, in_order: bool = False, planned_once: bool = False
     ) -> AbstractAsyncContextManager[Reading]:
         # Tokens, accounts and the revision come from the warehouse: a revoked token ends at once.
         pool = self._pool if accounts is None else self._record_pool()
-        return reading(pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order)
+        return reading(
+            pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order, planned_once=planned_once
+        )
 
     @asynccontextmanager
     async def _downloading(self, accounts: Sequence[str]) -> AsyncGenerator[Reading]:

@@ -7,6 +7,7 @@ pooled connection carries nothing over to the next request.
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 from psycopg import AsyncConnection, Connection, sql
@@ -24,6 +25,13 @@ _SECONDS: Final = 30.0
 # Parallel workers do not speed up a page and would be missing for other requests.
 _IN_ORDER: Final = sql.SQL(
     "SET LOCAL enable_sort = off; SET LOCAL enable_material = off; SET LOCAL max_parallel_workers_per_gather = 0"
+)
+# A generic plan is made once for a connection and leaves out the months of a period when it begins; a custom plan is
+# made for each execution, which takes most of the time of a page if there are years of months. Citus has no generic
+# plans for several shards.
+_PLANNED_ONCE: Final = sql.SQL(
+    "SELECT set_config('plan_cache_mode', CASE WHEN current_setting('citus.shard_count', true) IS NULL"
+    " THEN 'force_generic_plan' ELSE 'force_custom_plan' END, true)"
 )
 
 
@@ -70,7 +78,12 @@ async def scoped_async(
 
 
 async def begin_scoped(
-    connection: AsyncConnection[Any], accounts: Sequence[str], *, seconds: float = _SECONDS, in_order: bool = False
+    connection: AsyncConnection[Any],
+    accounts: Sequence[str],
+    *,
+    seconds: float = _SECONDS,
+    in_order: bool = False,
+    planned_once: bool = False,
 ) -> None:
     """Begins a read-only transaction that sees the rows of these accounts and no others, in one round trip.
 
@@ -81,17 +94,25 @@ async def begin_scoped(
         accounts: ids of the visible accounts.
         seconds: time limit of each statement in seconds.
         in_order: read rows from an index in the order of the query, instead of reading all rows and sorting them.
+        planned_once: use one plan for all values of a prepared statement.
 
     Raises:
         ReaderNotAdmitted: the role is missing or not granted.
         WarehouseError: the connection is in a transaction.
     """
     _require_idle(connection.info.transaction_status)
-    commands = (sql.SQL("BEGIN"), *_scope_commands(accounts, seconds), *((_IN_ORDER,) if in_order else ()))
     try:
-        await connection.execute(sql.SQL("; ").join(commands))
+        await connection.execute(_beginning(tuple(accounts), seconds, in_order=in_order, planned_once=planned_once))
     except (InvalidParameterValue, InsufficientPrivilege):
         raise _not_admitted() from None
+
+
+@lru_cache(1024)
+def _beginning(accounts: tuple[str, ...], seconds: float, *, in_order: bool, planned_once: bool) -> bytes:
+    commands: list[sql.Composable] = [sql.SQL("BEGIN"), *_scope_commands(accounts, seconds)]
+    commands += [_IN_ORDER] if in_order else []
+    commands += [_PLANNED_ONCE] if planned_once else []
+    return sql.SQL("; ").join(commands).as_bytes(None)
 
 
 def admit_reader(connection: Connection[Any]) -> bool:

@@ -44,6 +44,12 @@ def is_read_in_order(search: Search) -> bool:
     return (search.span is not None or _is_of_one_day(search)) and not _narrowing(search, BoundValues())
 
 
+def is_planned_once(search: Search) -> bool:
+    """Whether one plan fits all searches of this form: of one account, with a period or one day and no other filter."""
+    days = all(isinstance(part, Compare) and part.columns == ("business_date",) for part in search.conditions)
+    return len(search.accounts) == 1 and days and is_read_in_order(search) and len(search.conditions) <= 1
+
+
 async def find_page(connection: AsyncConnection[Any], search: Search, *, size: int, start: PageKey | None) -> FoundPage:
     """Reads one page of a search.
 
@@ -55,7 +61,8 @@ async def find_page(connection: AsyncConnection[Any], search: Search, *, size: i
     """
     query, bound = _composed("records/page", search, start, as_json=True)
     async with connection.cursor(binary=False) as cursor:
-        await cursor.execute(query, bound.values | {"row_limit": size + 1, "utc_offset": search.utc_offset})
+        values = bound.values | {"row_limit": size + 1, "utc_offset": search.utc_offset}
+        await cursor.execute(query, values, prepare=is_planned_once(search) or None)
         rows = await cursor.fetchall()
     keys = [PageKey(row[0], row[1], row[2]) for row in (rows[:1] + rows[size:])]
     return FoundPage([row[3] for row in rows[:size]], keys[0] if rows else None, keys[-1] if len(rows) > size else None)
@@ -77,7 +84,9 @@ async def stream_csv(connection: AsyncConnection[Any], search: Search) -> AsyncG
 async def find_record(connection: AsyncConnection[Any], account_id: str, record_id: str) -> dict[str, Any] | None:
     """One leg with all columns of the merged view."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement("records/record"), {"account_id": account_id, "record_id": record_id})
+        await cursor.execute(
+            statement("records/record"), {"account_id": account_id, "record_id": record_id}, prepare=True
+        )
         return await cursor.fetchone()
 
 
@@ -91,7 +100,9 @@ async def find_legs(connection: AsyncConnection[Any], account_id: str, identity:
     """
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            statement("records/legs"), {"account_id": account_id, "identity": identity, "row_limit": _MOST_LEGS}
+            statement("records/legs"),
+            {"account_id": account_id, "identity": identity, "row_limit": _MOST_LEGS},
+            prepare=True,
         )
         return await cursor.fetchall()
 

@@ -28,6 +28,8 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 Reading = AsyncConnection[Any]
 # Seconds that a request waits for a free connection; longer waits only lengthen the queue of a busy warehouse.
 _WAIT_SECONDS: Final = 5.0
+# Prepared statements of a connection. The plan of a page is about 0.1 MB for each month that the warehouse has.
+_PREPARED: Final = 16
 
 
 def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float = _WAIT_SECONDS) -> Pool:
@@ -45,6 +47,7 @@ def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float
     ]
 
     async def configure(connection: AsyncConnection[Any]) -> None:
+        connection.prepared_max = _PREPARED
         await connection.execute(sql.SQL("; ").join(commands))
 
     return AsyncConnectionPool(
@@ -62,7 +65,12 @@ def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float
 
 @asynccontextmanager
 async def reading(
-    pool: Pool, *, seconds: float, accounts: Sequence[str] | None = None, in_order: bool = False
+    pool: Pool,
+    *,
+    seconds: float,
+    accounts: Sequence[str] | None = None,
+    in_order: bool = False,
+    planned_once: bool = False,
 ) -> AsyncGenerator[AsyncConnection[Any]]:
     """A read-only connection from the pool.
 
@@ -72,6 +80,7 @@ async def reading(
         accounts: accounts whose rows are visible, by row level security, in one transaction. None for all rows that
             the user of the pipeline can see; each statement is then its own transaction.
         in_order: read rows from an index in the order of the query; applies with ``accounts`` only.
+        planned_once: use one plan for all values of a prepared statement; applies with ``accounts`` only.
 
     Raises:
         WarehouseUnavailable: no connection was free in time, or the connection broke.
@@ -84,7 +93,7 @@ async def reading(
         # The context manager of the pool ends the transaction: it commits, or rolls back after an error.
         async with pool.connection() as connection:
             if accounts is not None:
-                await begin_scoped(connection, accounts, seconds=seconds, in_order=in_order)
+                await begin_scoped(connection, accounts, seconds=seconds, in_order=in_order, planned_once=planned_once)
             yield connection
     except psycopg.errors.QueryCanceled:
         raise WarehouseTimeout(
