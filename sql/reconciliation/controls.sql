@@ -1,18 +1,3 @@
--- Name:        absurd_values
--- Purpose:     numbers of records of a day with implausible values, by source.
--- Parameters:  account_ids (array), business_date, now.   Grain: account_id, source.   Locks: none.
-SELECT
-    account_id,
-    CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
-    count(*) FILTER (WHERE started_at > %(now)s OR ended_at > %(now)s) AS in_future,
-    count(*) FILTER (WHERE duration_seconds > 86400) AS longer_than_a_day,
-    count(*) FILTER (WHERE billing_seconds > duration_seconds + 120) AS billed_beyond_length,
-    count(*) FILTER (WHERE abs(cost) > 10000) AS dear
-FROM cdr
-WHERE account_id = any(%(account_ids)s) AND business_date = %(business_date)s
-GROUP BY account_id, CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END
-ORDER BY account_id, source
-
 -- Name:        file_trend
 -- Purpose:     rows in the newest files of each day over all accounts, to show a trend.
 -- Parameters:  account_ids (array), first_date, last_date.   Grain: business_date.   Locks: none.
@@ -36,8 +21,9 @@ GROUP BY newest.business_date
 ORDER BY newest.business_date
 
 -- Name:        source_hours
--- Purpose:     calls and minutes of days by source and hour, to check whether a day is complete.
--- Parameters:  account_ids, business_dates (arrays).   Grain: account_id, business_date, source, hour in UTC.
+-- Purpose:     calls and minutes of days by source and hour, to check whether a day is complete, and numbers of records
+--              with implausible values.
+-- Parameters:  account_ids, business_dates (arrays), now.   Grain: account_id, business_date, source, hour in UTC.
 -- Locks:       none.
 SELECT
     account_id,
@@ -45,7 +31,11 @@ SELECT
     CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
     extract(HOUR FROM started_at)::integer AS hour,
     count(*) AS row_count,
-    coalesce(sum(billing_seconds), 0) / 60 AS minutes
+    coalesce(sum(billing_seconds), 0) / 60 AS minutes,
+    count(*) FILTER (WHERE started_at > %(now)s OR ended_at > %(now)s) AS in_future,
+    count(*) FILTER (WHERE duration_seconds > 86400) AS longer_than_a_day,
+    count(*) FILTER (WHERE billing_seconds > duration_seconds + 120) AS billed_beyond_length,
+    count(*) FILTER (WHERE abs(cost) > 10000) AS dear
 FROM cdr
 WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates)s)
 GROUP BY

@@ -30,6 +30,7 @@ class Pages:
             document["_id"] = f"202603-{document['call_id']}"
         listed = [list_row(document, switch.dialect) for document in documents]
         self._rows = [orjson.dumps(row) for row in listed]
+        self._unchanged = b",".join(self._rows)
         self._changed = [orjson.dumps(row | {"hangup_cause": "CHANGED"}) for row in listed]
         self._size = len(documents)
         self._pages = max(1, rows // self._size)
@@ -46,17 +47,17 @@ class Pages:
         }
         if number + 1 < self._pages:
             trailer["next_start_key"] = str(number + 1)
-        rows = b"[" + b",".join(self._listed(number, account)) + b"]"
-        return b'{"data":' + rows.replace(b"@@PAGE@@", b"@%07d" % number) + b", " + orjson.dumps(trailer)[1:]
+        rows = self._listed(number, account).replace(b"@@PAGE@@", b"@%07d" % number)
+        return b'{"data":[' + rows + b"], " + orjson.dumps(trailer)[1:]
 
-    def _listed(self, number: int, account: str) -> list[bytes]:
+    def _listed(self, number: int, account: str) -> bytes:
         if not self.change:
-            return self._rows
+            return self._unchanged
         first = (zlib.crc32(account.encode()) + number * self._size) % _CHANGED_ONE_IN
-        return [
+        return b",".join(
             changed if (first + place) % _CHANGED_ONE_IN == 0 else row
             for place, (row, changed) in enumerate(zip(self._rows, self._changed, strict=True))
-        ]
+        )
 
 
 async def serve(pages: Pages) -> None:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -20,11 +19,13 @@ from cdr_pipeline.core.records.volume import compared_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.upload_series import upload_series
 from cdr_pipeline.warehouse.ledger import Ledger
-from cdr_pipeline.warehouse.reconciliation.reconciliations import AbsurdValues, SourceHour, UnpricedCharges
+from cdr_pipeline.warehouse.reconciliation.reconciliations import SourceHour, UnpricedCharges
 
 # Accounts of one statement.
 _TOGETHER: Final = 200
-_OfAccount = TypeVar("_OfAccount", SourceHour, AbsurdValues, UnpricedCharges)
+_OfAccount = TypeVar("_OfAccount", SourceHour, UnpricedCharges)
+# Kinds of implausible values.
+_ABSURD: Final = ("in_future", "longer_than_a_day", "billed_beyond_length", "dear")
 
 
 def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | None = None) -> list[DayControl]:
@@ -49,8 +50,7 @@ def _control_accounts(
 ) -> list[DayControl]:
     """Traffic, values and prices of some accounts, in the order of the accounts."""
     table, earlier = ledger.reconciliations, compared_days(business_date)
-    hours = _by_account(table.source_hours(account_ids, [business_date, *earlier]))
-    values = _by_account(table.absurd_values(account_ids, business_date, now=now))
+    hours = _by_account(table.source_hours(account_ids, [business_date, *earlier], now=now))
     charges = _by_account(table.unpriced_charges(account_ids, business_date))
     results: list[DayControl] = []
     for account_id in account_ids:
@@ -59,9 +59,8 @@ def _control_accounts(
             before = [days[source, day] for day in earlier if (source, day) in days]
             today = days.get((source, business_date), NO_CALLS)
             results += judge_traffic(account_id, source, today, before)
-        for absurd in values[account_id]:
-            counts = asdict(absurd)
-            results.append(judge_values(counts.pop("account_id"), counts.pop("source"), counts))
+        for source, absurd in _absurd_values(hours[account_id], business_date).items():
+            results.append(judge_values(account_id, source, absurd))
         results += _prices(account_id, charges[account_id])
     return results
 
@@ -78,6 +77,16 @@ def _prices(account_id: str, charges: Iterable[UnpricedCharges]) -> list[DayCont
     for item in charges:
         by_carrier[item.carrier].append((item.destination, item.call_count, item.amount))
     return [judge_prices(account_id, carrier, unpriced) for carrier, unpriced in by_carrier.items()]
+
+
+def _absurd_values(hours: Iterable[SourceHour], business_date: date) -> dict[str, dict[str, int]]:
+    """Numbers of records of a day with implausible values, by source and kind."""
+    values: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_ABSURD, 0))
+    for hour in hours:
+        if hour.business_date == business_date:
+            for kind in _ABSURD:
+                values[hour.source][kind] += getattr(hour, kind)
+    return dict(sorted(values.items()))
 
 
 def _by_day(hours: Iterable[SourceHour]) -> dict[tuple[str, date], SourceDay]:

@@ -63,7 +63,10 @@ class CarrierOfDay:
 
 @dataclass(frozen=True, slots=True)
 class SourceHour:
-    """Calls and minutes of one source in one hour (UTC) of a business date."""
+    """Calls and minutes of one source in one hour (UTC) of a business date.
+
+    The last four are numbers of records with implausible values.
+    """
 
     account_id: str
     business_date: date
@@ -71,14 +74,6 @@ class SourceHour:
     hour: int
     row_count: int
     minutes: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class AbsurdValues:
-    """Numbers of records of a source with implausible values."""
-
-    account_id: str
-    source: str
     in_future: int
     longer_than_a_day: int
     billed_beyond_length: int
@@ -251,13 +246,16 @@ class ReconciliationTable(LedgerTables):
         )
         return {_RecordKey(*(record.pop(part) for part in _RecordKey._fields)): record for record in records}
 
-    def source_hours(self, account_ids: Sequence[str], business_dates: Sequence[date]) -> list[SourceHour]:
-        """Calls and minutes by account, business date, source and hour."""
+    def source_hours(
+        self, account_ids: Sequence[str], business_dates: Sequence[date], *, now: datetime
+    ) -> list[SourceHour]:
+        """Calls, minutes and implausible values by account, business date, source and hour."""
         return self.statements.records(
             SourceHour,
             "reconciliation/source_hours",
             account_ids=list(account_ids),
             business_dates=list(business_dates),
+            now=now,
         )
 
     def unpriced_charges(self, account_ids: Sequence[str], business_date: date) -> list[UnpricedCharges]:
@@ -267,16 +265,6 @@ class ReconciliationTable(LedgerTables):
             "reconciliation/unpriced_charges",
             account_ids=list(account_ids),
             business_date=business_date,
-        )
-
-    def absurd_values(self, account_ids: Sequence[str], business_date: date, *, now: datetime) -> list[AbsurdValues]:
-        """Numbers of records of a day with implausible values, by account and source."""
-        return self.statements.records(
-            AbsurdValues,
-            "reconciliation/absurd_values",
-            account_ids=list(account_ids),
-            business_date=business_date,
-            now=now,
         )
 
     def accounts_of_carriers(self, account_ids: Sequence[str]) -> frozenset[str]:
