@@ -21,6 +21,7 @@ from cdr_pipeline import __version__
 from cdr_pipeline.api import error_pages
 from cdr_pipeline.api.documentation import SECURITY, TAGS
 from cdr_pipeline.api.envelope import error_response
+from cdr_pipeline.api.extract_maker import ExtractMaker
 from cdr_pipeline.api.gate import RequestGuard
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.rates import Rates
@@ -31,6 +32,7 @@ from cdr_pipeline.api.routes import (
     changes,
     days,
     decisions,
+    extracts,
     health,
     managed_tokens,
     portal,
@@ -62,6 +64,7 @@ _ROUTERS: Final = (
     days.router,
     changes.router,
     webhooks.router,
+    extracts.router,
     decisions.router,
     accounts.router,
 )
@@ -84,12 +87,14 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         await records.open()
         keeper = asyncio.create_task(_keep_warehouse(ctx))
         recorder = asyncio.create_task(_record_use(app.state.service))
-        sender = WebhookSender(ctx)
+        sender = WebhookSender(ctx, app.state.metrics)
         sender.start()
+        app.state.extract_maker.start()
         yield
         keeper.cancel()
         recorder.cancel()
         await sender.stop()
+        await app.state.extract_maker.stop()
         await app.state.service.record_use_of_tokens()
         await app.state.service.uploads.close()
         await records.close()
@@ -109,7 +114,14 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
-    app.state.service = Service(ctx, records, Rates(settings.serve_requests_per_second, workers, time.monotonic))
+    rates = Rates(
+        settings.serve_requests_per_second,
+        workers,
+        time.monotonic,
+        subtree_per_second=settings.serve_subtree_requests_per_second,
+    )
+    app.state.service = Service(ctx, records, rates)
+    app.state.extract_maker = ExtractMaker(ctx)
     app.state.metrics = Metrics(shared=workers > 1)
     for version in ("/v2", "/v1"):
         for router in _ROUTERS:

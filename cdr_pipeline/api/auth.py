@@ -32,6 +32,11 @@ class Caller:
     token: Token
     account: Account
 
+    @property
+    def is_above(self) -> bool:
+        """Whether the token is of an account above."""
+        return self.token.account_id != self.account.account_id
+
 
 def token_of(request: Request) -> str:
     """The token of a request.
@@ -91,7 +96,11 @@ async def authenticate(
     service.rates.note_success(token)
     request.state.token_id = grant.token.token_id
     service.used_tokens.add(grant.token.token_id)
-    service.rates.take(request, grant.token.account_id)
+    owner = grant.token.account_id
+    above = service.rates.known_above(owner)
+    if above is None:
+        above = service.rates.note_above(owner, await service.records.sharing_limits(owner))
+    service.rates.take(request, owner, above)
     return grant.token, grant.account
 
 

@@ -63,7 +63,7 @@ from cdr_pipeline.api.responses import (
 from cdr_pipeline.core.records.document import KNOWN_PATHS
 
 Schema = dict[str, Any]
-_TEXT: Final[Schema] = {"type": "string"}
+TEXT: Final[Schema] = {"type": "string"}
 
 ERRORS: Final[dict[int, str]] = {
     400: "a parameter is invalid; data has the field and the rule",
@@ -73,8 +73,8 @@ ERRORS: Final[dict[int, str]] = {
     405: "the route does not have this method",
     406: "the client accepts none of the supported media types",
     408: "the body was sent too slowly",
-    409: "conflict: the file is held, or a request with the same Idempotency-Key is in progress",
-    410: "changes after the known one are not kept any more",
+    409: "conflict: the file is held or not ready, or a request with the same Idempotency-Key is in progress",
+    410: "changes after the known one, or the file of an extract, are not kept any more",
     413: "the body is too long",
     414: "the URL is too long",
     415: "the media type of the body is not supported",
@@ -87,7 +87,7 @@ ERRORS: Final[dict[int, str]] = {
 }
 # Errors that say when to try again.
 _RETRIED: Final = (409, 429, 503)
-_RETRY_AFTER: Final[Schema] = {
+RETRY_AFTER: Final[Schema] = {
     "description": "seconds to wait before the next attempt; 409 has it only for a request in progress",
     "schema": {"type": "integer", "minimum": 1},
 }
@@ -106,14 +106,14 @@ def _query(name: str, description: str, example: str, schema: Schema | None = No
         "in": "query",
         "required": False,
         "description": description,
-        "schema": schema or _TEXT,
+        "schema": schema or TEXT,
         "example": example,
     }
 
 
-_ACCEPT: Final = documented(AcceptQuery)[0]
-_PERIOD: Final = documented(PeriodQuery)
-_KAZOO: Final = [
+ACCEPT: Final = documented(AcceptQuery)[0]
+PERIOD: Final = documented(PeriodQuery)
+KAZOO: Final = [
     _query("filter_hangup_cause", f"filter_KEY: text at a key of the document: {', '.join(KNOWN_PATHS)}", "NO_ANSWER"),
     _query(
         "filter_not_call_direction",
@@ -139,7 +139,7 @@ _KAZOO: Final = [
     _query("modified_from", "changed at or after this time", "63946000000", MOMENT),
     _query("modified_to", "changed at or before this time", "63946086400", MOMENT),
 ]
-_OURS: Final = [
+OURS: Final = [
     _query(name, f"{item.description}; repeated: any of them", item.example, item.schema)
     for name, item in FILTERS.items()
 ]
@@ -158,6 +158,7 @@ TAGS: Final[list[Schema]] = [
     {"name": "tokens", "description": "Logins, and the token of a request."},
     {"name": "records", "description": "Call detail records: lists, details, legs, summaries."},
     {"name": "uploads", "description": "Files of records from other systems."},
+    {"name": "extracts", "description": "Files of records of any period, made in the background."},
     {"name": "days and files", "description": "Days with their state, and daily files."},
     {"name": "breaks and decisions", "description": "Differences with carriers, decisions, seals and restatements."},
     {"name": "webhooks", "description": "Addresses that changes of an account are sent to."},
@@ -198,9 +199,9 @@ class Group:
         self.status = status
         content: Schema = {"application/json": {"example": {"data": example} | examples.ENVELOPE | (more or {})}}
         if csv:
-            content |= {media: {"schema": _TEXT} for media in CSV_TYPES}
+            content |= {media: {"schema": TEXT} for media in CSV_TYPES}
         if lines:
-            content[JSON_LINES] = {"schema": _TEXT}
+            content[JSON_LINES] = {"schema": TEXT}
             content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in (ARROW, XLSX)}
             codes = (*codes, 413)
         self.responses: dict[int | str, dict[str, Any]] = {status: {"description": "done", "content": content}}
@@ -213,14 +214,14 @@ class Group:
                 "content": {"application/json": {"example": _EXAMPLE_ERROR}},
             }
             if code in _RETRIED:
-                self.responses[code]["headers"] = {"Retry-After": _RETRY_AFTER}
+                self.responses[code]["headers"] = {"Retry-After": RETRY_AFTER}
         self.extra: Schema = {"parameters": parameters, "security": _ANY_TOKEN} | (extra or {})
 
 
 _OPEN: Final[Schema] = {"security": []}
 
 
-def _body_of(schema: Schema, data: object) -> Schema:
+def body_of(schema: Schema, data: object) -> Schema:
     """A required JSON body with an example."""
     return {
         "requestBody": {
@@ -237,7 +238,7 @@ def described(group: Group) -> dict[str, Any]:
 
 LIST: Final = Group(
     enveloped("Records", list[RecordRow], PagedEnvelope),
-    [*_PERIOD, *_PAGING, *_OURS, *_KAZOO],
+    [*PERIOD, *_PAGING, *OURS, *KAZOO],
     example=[examples.ROW],
     lines=True,
 )
@@ -249,22 +250,22 @@ INTERACTIONS: Final = Group(
 )
 SUMMARY: Final = Group(
     enveloped("RecordSummary", Summary),
-    [*_PERIOD, _ACCEPT, *_OURS, *_KAZOO],
+    [*PERIOD, ACCEPT, *OURS, *KAZOO],
     example={"inbound": {"pbx0.example": {"did_us": {"total": 61}}}},
 )
-DETAIL: Final = Group(enveloped("RecordDetail", RecordDocument), [_ACCEPT], example=examples.DOCUMENT)
-LEGS: Final = Group(enveloped("Legs", list[RecordDocument]), [_ACCEPT], example=[examples.DOCUMENT])
-ACCOUNT: Final = Group(enveloped("AccountDetail", AccountBody), [_ACCEPT], example=examples.ACCOUNT)
+DETAIL: Final = Group(enveloped("RecordDetail", RecordDocument), [ACCEPT], example=examples.DOCUMENT)
+LEGS: Final = Group(enveloped("Legs", list[RecordDocument]), [ACCEPT], example=[examples.DOCUMENT])
+ACCOUNT: Final = Group(enveloped("AccountDetail", AccountBody), [ACCEPT], example=examples.ACCOUNT)
 ACCOUNTS: Final = Group(
-    enveloped("Accounts", list[AccountNode], PagedEnvelope), [_ACCEPT, *documented(StartQuery)], example=[examples.NODE]
+    enveloped("Accounts", list[AccountNode], PagedEnvelope), [ACCEPT, *documented(StartQuery)], example=[examples.NODE]
 )
-TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [_ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
-NOTHING: Final = Group(enveloped("EmptyList", list[dict[str, Any]]), [_ACCEPT], example=[])
-PORTAL_USER: Final = Group(enveloped("OwnUser", PortalUser), [_ACCEPT], example=examples.PORTAL_USER)
-PORTAL_APPS: Final = Group(enveloped("PortalApps", list[PortalApp]), [_ACCEPT], example=[examples.PORTAL_APP])
-TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example=examples.TOKEN)
+TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
+NOTHING: Final = Group(enveloped("EmptyList", list[dict[str, Any]]), [ACCEPT], example=[])
+PORTAL_USER: Final = Group(enveloped("OwnUser", PortalUser), [ACCEPT], example=examples.PORTAL_USER)
+PORTAL_APPS: Final = Group(enveloped("PortalApps", list[PortalApp]), [ACCEPT], example=[examples.PORTAL_APP])
+TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [ACCEPT], example=examples.TOKEN)
 TOKENS: Final = Group(
-    enveloped("ManagedTokens", list[ManagedToken]), [_ACCEPT], example=[examples.MANAGED_TOKEN], codes=(403,)
+    enveloped("ManagedTokens", list[ManagedToken]), [ACCEPT], example=[examples.MANAGED_TOKEN], codes=(403,)
 )
 NEW_TOKEN: Final = Group(
     enveloped("TokenCreated", NewToken),
@@ -273,7 +274,7 @@ NEW_TOKEN: Final = Group(
     codes=(403, 408, 413),
     status=201,
     csv=False,
-    extra=_body_of(TOKEN_SCHEMA, {"scope": "read", "label": "billing", "days": 365}),
+    extra=body_of(TOKEN_SCHEMA, {"scope": "read", "label": "billing", "days": 365}),
 )
 ROTATED_TOKEN: Final = Group(
     enveloped("TokenRotated", NewToken),
@@ -282,21 +283,21 @@ ROTATED_TOKEN: Final = Group(
     codes=(403, 408, 413),
     status=201,
     csv=False,
-    extra=_body_of(ROTATION_SCHEMA, {"overlap_hours": 24}),
+    extra=body_of(ROTATION_SCHEMA, {"overlap_hours": 24}),
 )
 REVOKED_TOKEN: Final = Group(
-    enveloped("TokenRevoked", ManagedToken), [_ACCEPT], example=examples.MANAGED_TOKEN, codes=(403,)
+    enveloped("TokenRevoked", ManagedToken), [ACCEPT], example=examples.MANAGED_TOKEN, codes=(403,)
 )
-WEBHOOKS: Final = Group(enveloped("Webhooks", list[WebhookBody]), [_ACCEPT], example=[examples.WEBHOOK], codes=(403,))
-WEBHOOK: Final = Group(enveloped("WebhookDetail", WebhookBody), [_ACCEPT], example=examples.WEBHOOK, codes=(403,))
+WEBHOOKS: Final = Group(enveloped("Webhooks", list[WebhookBody]), [ACCEPT], example=[examples.WEBHOOK], codes=(403,))
+WEBHOOK: Final = Group(enveloped("WebhookDetail", WebhookBody), [ACCEPT], example=examples.WEBHOOK, codes=(403,))
 NEW_WEBHOOK: Final = Group(
     enveloped("WebhookCreated", NewWebhook),
     [],
     example=examples.NEW_WEBHOOK,
-    codes=(403, 408, 413),
+    codes=(403, 408, 409, 413),
     status=201,
     csv=False,
-    extra=_body_of(WEBHOOK_SCHEMA, {"url": "https://billing.example/cdr-changes", "kinds": ["sealed", "restated"]}),
+    extra=body_of(WEBHOOK_SCHEMA, {"url": "https://billing.example/cdr-changes", "kinds": ["sealed", "restated"]}),
 )
 ROTATED_WEBHOOK: Final = Group(
     enveloped("WebhookRotated", NewWebhook),
@@ -304,17 +305,17 @@ ROTATED_WEBHOOK: Final = Group(
     example=examples.NEW_WEBHOOK,
     codes=(403, 408, 413),
     csv=False,
-    extra=_body_of(ROTATION_SCHEMA, {"overlap_hours": 24}),
+    extra=body_of(ROTATION_SCHEMA, {"overlap_hours": 24}),
 )
 REPLAYED_WEBHOOK: Final = Group(
     enveloped("WebhookReplayed", WebhookBody),
-    [_ACCEPT],
+    [ACCEPT],
     example=examples.WEBHOOK,
     codes=(403, 408, 413),
-    extra=_body_of(REPLAY_SCHEMA, {"after": 40}),
+    extra=body_of(REPLAY_SCHEMA, {"after": 40}),
 )
 DEAD_LETTERS: Final = Group(
-    enveloped("DeadLetters", list[DeadLetterBody]), [_ACCEPT], example=[examples.DEAD_LETTER], codes=(403,)
+    enveloped("DeadLetters", list[DeadLetterBody]), [ACCEPT], example=[examples.DEAD_LETTER], codes=(403,)
 )
 LOGIN: Final = Group(
     enveloped("Login", LoginBody, LoginEnvelope),
@@ -324,7 +325,7 @@ LOGIN: Final = Group(
     codes=(408, 413, 415),
     status=201,
     csv=False,
-    extra=_OPEN | _body_of(LOGIN_SCHEMA, {"api_key": "0123456789abcdef"}),
+    extra=_OPEN | body_of(LOGIN_SCHEMA, {"api_key": "0123456789abcdef"}),
 )
 USER_LOGIN: Final = Group(
     enveloped("UserLogin", LoginBody, LoginEnvelope),
@@ -335,7 +336,7 @@ USER_LOGIN: Final = Group(
     status=201,
     csv=False,
     extra=_OPEN
-    | _body_of(USER_LOGIN_SCHEMA, {"credentials": "5f4dcc3b5aa765d61d8327deb882cf99", "account_name": "Example"}),
+    | body_of(USER_LOGIN_SCHEMA, {"credentials": "5f4dcc3b5aa765d61d8327deb882cf99", "account_name": "Example"}),
 )
 TOKEN_INFO: Final = Group(
     enveloped("TokenInfo", LoginBody, LoginEnvelope),
@@ -357,21 +358,22 @@ TOKEN_INFO_BODY: Final = Group(
     more=examples.NEW_TOKEN,
     codes=(408, 413),
     csv=False,
-    extra=_OPEN | _body_of(TOKEN_INFO_SCHEMA, {"token": "8c6976e5b5410415"}),
+    extra=_OPEN | body_of(TOKEN_INFO_SCHEMA, {"token": "8c6976e5b5410415"}),
 )
+IDEMPOTENCY_KEY: Final[Schema] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "a repeated request gets the first response for a day",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "example": "2026-11-23-carrier-1",
+}
 UPLOAD: Final = Group(
     enveloped("Uploaded", UploadResult),
     [
         *documented(UploadQuery),
-        _ACCEPT,
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "a repeated request gets the first response for a day",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-            "example": "2026-11-23-carrier-1",
-        },
+        ACCEPT,
+        IDEMPOTENCY_KEY,
     ],
     example=examples.UPLOADED,
     codes=(403, 408, 409, 413, 415, 422),
@@ -393,54 +395,52 @@ UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "the file was im
 UPLOAD.responses[202] = UPLOAD.responses[201] | {
     "description": "the file is landed and loaded in the background; Location has its state",
     "headers": {
-        "Location": {"description": "path of the state of the upload", "schema": _TEXT},
-        "Retry-After": _RETRY_AFTER,
+        "Location": {"description": "path of the state of the upload", "schema": TEXT},
+        "Retry-After": RETRY_AFTER,
     },
 }
-UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [_ACCEPT], example=[examples.UPLOAD])
-UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [_ACCEPT], example=examples.UPLOAD)
+UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [ACCEPT], example=[examples.UPLOAD])
+UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [ACCEPT], example=examples.UPLOAD)
 DECISION: Final = Group(
     enveloped("UploadDecided", UploadState),
-    [_ACCEPT],
+    [ACCEPT],
     example=examples.UPLOAD,
     codes=(403, 408, 409, 413),
-    extra=_body_of(DECISION_SCHEMA, {"decision": "release"}),
+    extra=body_of(DECISION_SCHEMA, {"decision": "release"}),
 )
-CANCELLED: Final = Group(
-    enveloped("UploadCancelled", UploadState), [_ACCEPT], example=examples.UPLOAD, codes=(403, 409)
-)
+CANCELLED: Final = Group(enveloped("UploadCancelled", UploadState), [ACCEPT], example=examples.UPLOAD, codes=(403, 409))
 REJECTS: Final = Group(
     enveloped("Rejects", list[RejectedLine]),
-    [_ACCEPT],
+    [ACCEPT],
     example=[examples.REJECT],
 )
 _DATES: Final = documented(DaysQuery)
-DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, _ACCEPT], example=[examples.DAY])
-DAY: Final = Group(enveloped("DayDetail", DayBody), [_ACCEPT], example=examples.DAY)
-EXPORTS: Final = Group(enveloped("Exports", list[DailyFileBody]), [*_DATES, _ACCEPT], example=[examples.FILE])
+DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, ACCEPT], example=[examples.DAY])
+DAY: Final = Group(enveloped("DayDetail", DayBody), [ACCEPT], example=examples.DAY)
+EXPORTS: Final = Group(enveloped("Exports", list[DailyFileBody]), [*_DATES, ACCEPT], example=[examples.FILE])
 BREAKS: Final = Group(
-    enveloped("Breaks", list[BreakBody]), [*_DATES, *documented(BreaksQuery), _ACCEPT], example=[examples.BREAK]
+    enveloped("Breaks", list[BreakBody]), [*_DATES, *documented(BreaksQuery), ACCEPT], example=[examples.BREAK]
 )
 BREAK_DECISIONS: Final = Group(
     enveloped("BreaksDecided", list[DecidedCarrierDay]),
-    [_ACCEPT],
+    [ACCEPT],
     example=[examples.DECIDED],
     codes=(403, 408, 409, 413),
-    extra=_body_of(
+    extra=body_of(
         BREAK_DECISION_SCHEMA,
         {"decision": "accepted", "reason": "agreed", "breaks": [{"id": examples.BREAK["id"], "decisions": 0}]},
     ),
 )
 ACT: Final = Group(
     enveloped("DayActed", ActedDay),
-    [_ACCEPT],
+    [ACCEPT],
     example=examples.ACTED,
     codes=(403, 408, 409, 413),
-    extra=_body_of(DAY_ACT_SCHEMA, {"reason": "checked by phone"}),
+    extra=body_of(DAY_ACT_SCHEMA, {"reason": "checked by phone"}),
 )
 CHANGES: Final = Group(
     enveloped("Changes", list[ChangeBody], ChangesEnvelope),
-    [*documented(ChangesQuery), _ACCEPT],
+    [*documented(ChangesQuery), ACCEPT],
     example=[examples.CHANGE],
     more={"newest": 43},
     codes=(410,),

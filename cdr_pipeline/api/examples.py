@@ -75,6 +75,27 @@ WEBHOOK: Final[Example] = {
     "error": "HTTP 503",
 }
 NEW_WEBHOOK: Final[Example] = WEBHOOK | {"secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
+EXTRACT: Final[Example] = {
+    "extract_id": "5f2b7c0d9e8a4b1c8d7e6f5a4b3c2d1e",
+    "account_id": "a1",
+    "state": "running",
+    "format": "csv",
+    "compression": "gzip",
+    "kind": "records",
+    "user_id": None,
+    "parameters": {"created_from": ["2026-01-01T00:00:00Z"], "created_to": ["2026-06-30T23:59:59Z"]},
+    "created_from": "2026-01-01T00:00:00Z",
+    "created_to": "2026-06-30T23:59:59Z",
+    "rows": 120000,
+    "bytes": 9400000,
+    "slices": 181,
+    "slices_done": 60,
+    "sha256": None,
+    "error": None,
+    "created_at": "2026-11-24T10:00:00Z",
+    "ended_at": None,
+    "expires_at": None,
+}
 DEAD_LETTER: Final[Example] = {
     "change": 43,
     "body": {

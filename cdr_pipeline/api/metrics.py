@@ -1,4 +1,4 @@
-"""Prometheus metrics. Labels come from closed lists: route patterns, methods, status classes."""
+"""Prometheus metrics of requests and webhooks. Labels are from closed lists: patterns of routes, methods, statuses."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Number of requests by route, method and status class, and their duration in seconds by route.
+    """Requests by route, method and status class with their duration, and attempts to send to webhooks by result.
 
     Args:
         shared: whether several workers share their counts, in files of the folder PROMETHEUS_MULTIPROC_DIR.
@@ -29,6 +29,11 @@ class Metrics:
         self._seconds = Histogram(
             "cdr_api_request_seconds", "seconds of a request", ["route"], buckets=_BUCKETS, registry=own
         )
+        self._webhooks = Counter(
+            "cdr_api_webhook_attempts_total", "changes that were sent to webhooks", ["result"], registry=own
+        )
+        for result in ("accepted", "failed"):
+            self._webhooks.labels(result)
         if shared:
             MultiProcessCollector(self._registry)
 
@@ -37,6 +42,11 @@ class Metrics:
         kind = f"{status // 100}xx" if status else "none"
         self._requests.labels(route, method if method in _METHODS else "other", kind).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def note_webhooks(self, accepted: int, failed: int) -> None:
+        """Counts changes that webhooks have accepted, and attempts that failed."""
+        self._webhooks.labels("accepted").inc(accepted)
+        self._webhooks.labels("failed").inc(failed)
 
     def text(self) -> bytes:
         """The metrics of all workers in the text format of Prometheus."""

@@ -5,7 +5,7 @@ bounds depend on each other.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -26,6 +26,7 @@ _MONTH: Final = timedelta(days=31)
 _LARGEST_OFFSET: Final = 86_400
 _LARGEST_CHUNK: Final = 50
 _PAGE_SIZE: Final = re.compile(r"[0-9]{1,9}")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _CHANGE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Formats of a time in a query, as JSON Schema.
@@ -272,7 +273,11 @@ def refuse_unknown(request: Request, names: Collection[str], known: Collection[s
 
 def parameters_of(model: type[Query], request: Request) -> Query:
     """The parameters of a request that a model has. Raises RequestRefused: 400 with name and rule of each fault."""
-    query = request.query_params
+    return parameters_in(model, request.query_params)
+
+
+def parameters_in(model: type[Query], query: Mapping[str, str]) -> Query:
+    """The parameters of a query that a model has. Raises RequestRefused: 400 with name and rule of each fault."""
     try:
         return model.model_validate({name: query[name] for name in model.model_fields if name in query})
     except ValidationError as error:
@@ -291,6 +296,14 @@ def dates_of(request: Request) -> tuple[date, date]:
     if not 0 <= (last - first).days < MOST_DAYS:
         raise invalid("from_date", "date_range", f"must be no later than to_date and less than {MOST_DAYS} days before")
     return first, last
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key; None without it. Raises RequestRefused: 400."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise invalid("Idempotency-Key", "text", "must be 1 to 255 visible ASCII characters")
+    return key
 
 
 def date_in_path(text: str) -> date:

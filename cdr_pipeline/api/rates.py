@@ -1,11 +1,11 @@
-"""Rate limits: a token bucket per account that tokens are issued for and one per client address for failed logins.
+"""Rate limits: token buckets of accounts, of accounts with all below them, and of client addresses for failed logins.
 
 Each worker counts for itself; the limit of a worker is the total limit divided by the number of workers.
 """
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,8 @@ _BURST_SECONDS: Final = 10.0
 # Invalid tokens from one address: size of the bucket and its rate per second.
 _FAILURES: Final = 20.0
 _FAILURES_PER_SECOND: Final = 0.5
+# Seconds after which a worker notices that an account has moved in the tree.
+_TREE_SECONDS: Final = 60.0
 # Most addresses or tokens in memory; the least recently used are removed first.
 _REMEMBERED: Final = 10_000
 
@@ -90,25 +92,61 @@ class Rates:
     Args:
         per_second: allowed requests per second and account over all workers, by all tokens of the account; 0 disables
             the limits.
+        subtree_per_second: the same by all tokens of an account and of those below it; 0 for no such limit.
         workers: number of workers that share the limit.
         clock: monotonic clock in seconds.
     """
 
-    def __init__(self, per_second: float, workers: int, clock: Callable[[], float]) -> None:
-        share = per_second / workers
-        self._accounts = Buckets(share, max(1.0, share * _BURST_SECONDS), clock, "account") if share > 0 else None
-        self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES, clock, "failures") if share > 0 else None
+    def __init__(
+        self, per_second: float, workers: int, clock: Callable[[], float], *, subtree_per_second: float = 0.0
+    ) -> None:
+        self._clock = clock
+        self._accounts = _buckets(per_second / workers, clock, "account")
+        self._subtrees = _buckets(subtree_per_second / workers, clock, "subtree") if per_second > 0 else None
+        self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES, clock, "failures") if per_second > 0 else None
+        self._above: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._trusted: OrderedDict[int, None] = OrderedDict()
 
-    def take(self, request: Request, account_id: str, cost: float = 1.0) -> None:
+    def known_above(self, account_id: str) -> tuple[str, ...] | None:
+        """The accounts whose limits of a subtree a token of an account uses; None if they must be read again."""
+        if self._subtrees is None:
+            return ()
+        read_at, accounts = self._above.get(account_id, (-math.inf, ()))
+        return accounts if self._clock() - read_at < _TREE_SECONDS else None
+
+    def note_above(self, account_id: str, accounts: Sequence[str]) -> tuple[str, ...]:
+        """Remembers the accounts whose limits of a subtree a token of an account uses, for a minute."""
+        self._above[account_id] = (self._clock(), tuple(accounts))
+        self._above.move_to_end(account_id)
+        if len(self._above) > _REMEMBERED:
+            self._above.popitem(last=False)
+        return tuple(accounts)
+
+    def take(self, request: Request, account_id: str, above: Sequence[str] = (), cost: float = 1.0) -> None:
         """Counts a request with a token of the account, and remembers for its response what is left.
+
+        Args:
+            request: the request.
+            account_id: account of the token.
+            above: accounts whose limits of a subtree the token uses.
+            cost: number of requests that it counts as.
 
         Raises:
             RequestRefused: 429 with Retry-After.
         """
         if self._accounts is None:
             return
-        seconds = self._accounts.wait_for(account_id, cost, take=True)
+        # A refused request takes nothing, so that an account does not use up what others share with it.
+        seconds = self._accounts.wait_for(account_id, cost, take=False)
+        if not seconds and self._subtrees is not None:
+            for name in above:
+                if wait := self._subtrees.wait_for(name, cost, take=False):
+                    request.state.rate = self._subtrees.state_of(name)
+                    raise too_many(wait)
+            for name in above:
+                self._subtrees.drain(name, cost)
+        if not seconds:
+            self._accounts.drain(account_id, cost)
         request.state.rate = self._accounts.state_of(account_id)
         if seconds:
             raise too_many(seconds)
@@ -137,6 +175,10 @@ class Rates:
         self._trusted.move_to_end(hash(token))
         if len(self._trusted) > _REMEMBERED:
             self._trusted.popitem(last=False)
+
+
+def _buckets(rate: float, clock: Callable[[], float], policy: str) -> Buckets | None:
+    return Buckets(rate, max(1.0, rate * _BURST_SECONDS), clock, policy) if rate > 0 else None
 
 
 def _address(request: Request) -> str:

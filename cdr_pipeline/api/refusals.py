@@ -114,9 +114,10 @@ def in_flight(seconds: int) -> RequestRefused:
     )  # fmt: skip
 
 
-def conflict(title: str, message: str, **more: object) -> RequestRefused:
-    """409: the request conflicts with the current state."""
-    return RequestRefused(409, title, {"message": message} | more)
+def conflict(title: str, message: str, *, retry_seconds: int | None = None, **more: object) -> RequestRefused:
+    """409: the request conflicts with the current state; Retry-After has the seconds after which that may change."""
+    headers = {} if retry_seconds is None else {"Retry-After": str(retry_seconds)}
+    return RequestRefused(409, title, {"message": message} | more, headers)
 
 
 def too_large(limit: int) -> RequestRefused:

@@ -43,16 +43,19 @@ def instant(field: str, text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def span_of(query: Mapping[str, str], clock: Clock, now: datetime) -> InstantRange:
+def span_of(
+    query: Mapping[str, str], clock: Clock, now: datetime, *, longest_seconds: int | None = MAX_RANGE_SECONDS
+) -> InstantRange:
     """The period from ``created_from`` to ``created_to``, both inclusive; missing bounds default as on the switch.
 
     Args:
         query: parameters of the request.
         clock: time of a record that the period applies to.
         now: current time in UTC.
+        longest_seconds: longest period in seconds; None for no limit.
 
     Raises:
-        RequestRefused: 400, the period is reversed or longer than 31 days and one hour.
+        RequestRefused: 400, the period is reversed or too long.
     """
     last = instant("created_to", query["created_to"]) if "created_to" in query else now.replace(microsecond=0)
     if "created_from" in query:
@@ -64,11 +67,11 @@ def span_of(query: Mapping[str, str], clock: Clock, now: datetime) -> InstantRan
         raise invalid(
             "created_from", "date_range", f"created_to {ends} is prior to created_from {begins}", cause=begins
         )
-    if ends - begins > MAX_RANGE_SECONDS:
+    if longest_seconds is not None and ends - begins > longest_seconds:
         raise invalid(
             "created_from",
             "date_range",
-            f"created_to {ends} is more than {MAX_RANGE_SECONDS} seconds from created_from {begins}",
+            f"created_to {ends} is more than {longest_seconds} seconds from created_from {begins}",
             cause=ends,
         )
     return InstantRange(clock, first, last.replace(microsecond=0))

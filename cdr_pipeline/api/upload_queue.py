@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -48,7 +48,7 @@ class UploadQueue:
     """Runs the loads of one process. Bodies wait on disk."""
 
     def __init__(self) -> None:
-        self._threads = CapacityLimiter(_AT_A_TIME)
+        self._slots = CapacityLimiter(_AT_A_TIME)
         self._background = CapacityLimiter(_IN_BACKGROUND)
         self._turns: dict[str, tuple[Lock, int]] = {}
         self._jobs: dict[tuple[str, str], _Job] = {}
@@ -62,10 +62,10 @@ class UploadQueue:
             args: its arguments.
 
         Raises:
-            RequestRefused: 503, the account's other files take too long.
+            RequestRefused: 503, other files of the account, or of all accounts, take too long.
         """
-        async with self._turn(account_id, _WAIT_SECONDS):
-            return await to_thread.run_sync(partial(load, *args), limiter=self._threads)
+        async with self._turn(account_id, self._slots, _WAIT_SECONDS):
+            return await to_thread.run_sync(partial(load, *args), limiter=CapacityLimiter(1))
 
     def require_room(self, account_id: str) -> None:
         """Requires that another file of the account may wait. Raises RequestRefused: 503."""
@@ -103,7 +103,7 @@ class UploadQueue:
             await _stop(list(self._jobs.values()))
 
     async def _work(self, account_id: str, load: Callable[[], None], name: str, begun: Event) -> None:
-        async with self._turn(account_id, None), self._background:
+        async with self._turn(account_id, self._background, None):
             begun.set()
             try:
                 await to_thread.run_sync(load, limiter=CapacityLimiter(1))
@@ -116,19 +116,29 @@ class UploadQueue:
                 _log.exception("upload %s was not loaded", name)
 
     @asynccontextmanager
-    async def _turn(self, account_id: str, seconds: float | None) -> AsyncGenerator[None]:
+    async def _turn(self, account_id: str, slots: CapacityLimiter, seconds: float | None) -> AsyncGenerator[None]:
+        """The turn of a file: no other one of the account, and no more than allowed of all, are loaded meanwhile.
+
+        Args:
+            account_id: account of the token that sent the file.
+            slots: how many files are loaded at a time.
+            seconds: how long to wait for both; None for no limit.
+        """
         lock, users = self._turns.get(account_id, (Lock(), 0))
         self._turns[account_id] = (lock, users + 1)
+        borrower, waits_for = object(), "other files of this account are being loaded"
         try:
-            try:
-                with fail_after(seconds):
-                    await lock.acquire()
-            except TimeoutError:
-                raise busy("other files of this account are being loaded", _RETRY_SECONDS) from None
-            try:
+            async with AsyncExitStack() as held:
+                try:
+                    with fail_after(seconds):
+                        await lock.acquire()
+                        held.callback(lock.release)
+                        waits_for = "as many files as allowed are being loaded"
+                        await slots.acquire_on_behalf_of(borrower)
+                        held.callback(slots.release_on_behalf_of, borrower)
+                except TimeoutError:
+                    raise busy(waits_for, _RETRY_SECONDS) from None
                 yield
-            finally:
-                lock.release()
         finally:
             lock, users = self._turns.pop(account_id)
             if users > 1:

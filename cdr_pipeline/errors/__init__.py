@@ -52,7 +52,12 @@ token, a phone number or a name.
     │   └── UploadSealed                    a sealed day depends on the upload, so it cannot be discarded
     ├── AccountNotFound                 6   the account is not registered
     ├── ChangesGone                 2   changes after the one that a client knows are not kept any more
+    ├── ExtractNotFound             2   the account has no extract of this id
+    ├── ExtractGone                 2   the file of an extract has expired or was withdrawn
+    ├── ExtractTooLarge             8   the file of an extract would be larger than allowed
+    ├── ExtractAbandoned            8   the processes that made an extract ended several times
     ├── WebhookNotFound             2   the account has no webhook of this id
+    ├── TooManyWebhooks             2   the account has as many webhooks as allowed
     ├── WebhookNotDelivered         12  a webhook did not accept a change (retryable)
     ├── SignInRefused               2   name, password or link of a user of the console is not valid
     ├── ClaimLost                       4   the lease expired and another process took over (retryable)
@@ -93,6 +98,7 @@ from cdr_pipeline.errors.accounts import (
     AccountNotFound,
     ChangesGone,
     SignInRefused,
+    TooManyWebhooks,
     WebhookNotDelivered,
     WebhookNotFound,
 )
@@ -119,6 +125,7 @@ from cdr_pipeline.errors.days import (
     SealedFileDamaged,
     SealedFileExists,
 )
+from cdr_pipeline.errors.extracts import ExtractAbandoned, ExtractGone, ExtractNotFound, ExtractTooLarge
 from cdr_pipeline.errors.files import FolderNotWritable, StoreError, StoreRefused, StoreUnavailable
 from cdr_pipeline.errors.inbound import (
     InboundError,
@@ -205,6 +212,10 @@ __all__ = [
     "DeliveryRefused",
     "DialectChanged",
     "ExportError",
+    "ExtractAbandoned",
+    "ExtractGone",
+    "ExtractNotFound",
+    "ExtractTooLarge",
     "FolderNotWritable",
     "InboundError",
     "InboundFileChanged",
@@ -236,6 +247,7 @@ __all__ = [
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
+    "TooManyWebhooks",
     "TransientUpstreamError",
     "UnbalancedBatch",
     "UnbalancedReconciliation",

@@ -35,6 +35,14 @@ class WebhookNotFound(CdrError):
     http_status = 404
 
 
+class TooManyWebhooks(CdrError):
+    """The account has as many webhooks as allowed; nothing was registered."""
+
+    code = "too_many_webhooks"
+    exit_code = 2
+    http_status = 409
+
+
 class WebhookNotDelivered(CdrError):
     """A webhook did not accept a change; it is sent again, or is a dead letter."""
 

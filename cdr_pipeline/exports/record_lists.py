@@ -1,4 +1,4 @@
-"""Lists of records, which arrive as pieces of CSV, as an Arrow stream or as a workbook, with flat memory."""
+"""Lists of records, which arrive as pieces of CSV or JSON lines, in each form of a file, with flat memory."""
 
 import csv
 import io
@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 import polars as pl
 import xlsxwriter
+
+from cdr_pipeline.exports.dialects import spreadsheet
 
 # Columns of a list that are numbers; all others are texts.
 NUMERIC: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
@@ -41,6 +43,63 @@ class ListWriter(Protocol):
         ...
 
 
+class PlainList:
+    """The pieces as they come: CSV, or JSON lines."""
+
+    def add(self, piece: bytes) -> bytes:
+        """The same bytes."""
+        return piece
+
+    def end(self) -> Generator[bytes]:
+        """Nothing is left."""
+        yield from ()
+
+    def close(self) -> None:
+        """There are no temporary files."""
+
+
+class JsonList:
+    """One JSON document with the rows under ``data``, as a list without pages, from pieces of JSON lines."""
+
+    def __init__(self) -> None:
+        self._begin = b'{"data":['
+
+    def add(self, piece: bytes) -> bytes:
+        """Takes whole lines; returns them as members of the list."""
+        begin, self._begin = self._begin, b","
+        return begin + piece[:-1].replace(b"\n", b",")
+
+    def end(self) -> Generator[bytes]:
+        """The end of the document; without it, a reader knows that the list is cut off."""
+        yield (self._begin if self._begin != b"," else b"") + b'],"status":"success"}\n'
+
+    def close(self) -> None:
+        """There are no temporary files."""
+
+
+class SpreadsheetList:
+    """CSV that a spreadsheet opens by double click, by the rules of the dialect ``spreadsheet`` of daily files."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def add(self, piece: bytes) -> bytes:
+        """Lines of guarded cells; the first ones follow the byte order mark and the header."""
+        begin = b""
+        if not self._names:
+            line, _, piece = piece.partition(b"\n")
+            self._names = next(csv.reader([line.decode()]))
+            begin = spreadsheet.header(self._names)
+        return begin + spreadsheet.encode(_texts(piece, self._names).fill_null(""))
+
+    def end(self) -> Generator[bytes]:
+        """Nothing is left."""
+        yield from ()
+
+    def close(self) -> None:
+        """There are no temporary files."""
+
+
 class ArrowList:
     """An Arrow IPC stream with one batch of records a piece."""
 
@@ -55,10 +114,7 @@ class ArrowList:
             header, _, piece = piece.partition(b"\n")
             self._names = next(csv.reader([header.decode()]))
             self._schema = pl.Schema({name: pl.Float64() if name in NUMERIC else pl.String() for name in self._names})
-        texts = pl.read_csv(
-            piece, has_header=False, schema=dict.fromkeys(self._names, pl.String), raise_if_empty=False
-        )  # fmt: skip
-        frame = texts.with_columns(
+        frame = _texts(piece, self._names).with_columns(
             pl.col(name).replace("", None).cast(pl.Float64) if name in NUMERIC else pl.col(name).fill_null("")
             for name in self._names
         )
@@ -120,3 +176,8 @@ class WorkbookList:
         if not self._book.fileclosed:
             self._book.close()
         self._file.close()
+
+
+def _texts(piece: bytes, names: list[str]) -> pl.DataFrame:
+    """Rows of CSV as texts."""
+    return pl.read_csv(piece, has_header=False, schema=dict.fromkeys(names, pl.String), raise_if_empty=False)

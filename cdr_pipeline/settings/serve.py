@@ -86,6 +86,13 @@ class ServeSettings(SettingsSection):
         le=100_000,
         description="API: requests per second and account, by all its tokens, with bursts of ten seconds; 0: no limit",
     )
+    serve_subtree_requests_per_second: float = Field(
+        default=400.0,
+        ge=0,
+        le=1_000_000,
+        description="API: requests per second by all tokens of an account and of the accounts below it, with bursts of"
+        " ten seconds; not for the only root of all accounts; 0: no such limit",
+    )
     serve_upload_bytes: int = Field(
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
     )
@@ -97,6 +104,20 @@ class ServeSettings(SettingsSection):
     )
     serve_upload_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="API: processor time of the load of one file, in seconds"
+    )
+    serve_extract_hours: float = Field(
+        default=48.0, gt=0, le=8_760, description="API: hours that the file of an extract is kept"
+    )
+    serve_extract_bytes: int = Field(
+        default=10 * 1024**3,
+        ge=1024,
+        description="API: bytes of all files of extracts that the tokens of one account have requested",
+    )
+    serve_extract_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        le=3600,
+        description="API: pause between two looks of serve for extracts to make; 0: this process makes none",
     )
     second_person_amount: Decimal | None = Field(
         default=None,

@@ -79,6 +79,11 @@ class WarehouseSettings(SettingsSection):
         return self.data_dir / "exports"
 
     @property
+    def extract_dir(self) -> Path:
+        """Files of records that accounts requested over the API, until they expire."""
+        return self.data_dir / "extracts"
+
+    @property
     def archive_dir(self) -> Path:
         """Records that were removed from the warehouse, in Parquet."""
         return self.data_dir / "archive"

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable
     from cdr_pipeline.warehouse.reconciliation.reconciliations import ReconciliationTable
     from cdr_pipeline.warehouse.reconciliation.versions import VersionTable
+    from cdr_pipeline.warehouse.records.extracts import ExtractTable
     from cdr_pipeline.warehouse.records.records import RecordTable
     from cdr_pipeline.warehouse.retention.erasures import ErasureTable
     from cdr_pipeline.warehouse.retention.policies import RetentionTable
@@ -166,6 +167,13 @@ class Ledger:
         from cdr_pipeline.warehouse.retention.erasures import ErasureTable  # noqa: PLC0415
 
         return ErasureTable(self.connection)
+
+    @cached_property
+    def extracts(self) -> "ExtractTable":
+        """Files of records that accounts requested."""
+        from cdr_pipeline.warehouse.records.extracts import ExtractTable  # noqa: PLC0415
+
+        return ExtractTable(self.connection)
 
     @cached_property
     def inbound(self) -> "InboundTable":

@@ -173,6 +173,33 @@ FROM above
 WHERE height > 0
 ORDER BY height DESC
 
+-- Name:        sharing_limits
+-- Purpose:     an account and those above it, whose limits its requests use. The only root of all accounts is the
+--              operator's own: a limit of it would let one account hold up all others.
+-- Parameters:  account_id.   Grain: account_id.   Locks: none.
+WITH RECURSIVE above AS (
+    SELECT
+        account_id,
+        parent_id,
+        0 AS height
+    FROM accounts
+    WHERE account_id = %(account_id)s
+    UNION ALL
+    SELECT
+        accounts.account_id,
+        accounts.parent_id,
+        above.height + 1 AS height
+    FROM above
+    INNER JOIN accounts ON above.parent_id = accounts.account_id
+    WHERE above.height < 64
+)
+
+SELECT above.account_id
+FROM above
+WHERE
+    above.parent_id IS NOT NULL
+    OR (SELECT count(*) FROM accounts WHERE accounts.parent_id IS NULL) > 1
+
 -- Name:        children
 -- Purpose:     accounts below an account, by id.
 -- Parameters:  account_id; deep: all of them instead of the next level only; after: id of the last one seen; row_limit.

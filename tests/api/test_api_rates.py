@@ -60,6 +60,35 @@ def test_more_tokens_of_an_account_do_not_raise_its_limit(ctx: RunContext) -> No
         assert api.get("/v2/accounts/top", "top").status_code == 200
 
 
+def test_accounts_below_a_reseller_share_its_limit(ctx: RunContext) -> None:
+    with serving(ctx, serve_requests_per_second=0.2, serve_subtree_requests_per_second=0.3) as api:
+        # Two a token would be allowed; the tokens of child, self and sibling have three together.
+        answers = [api.get(f"/v2/accounts/{name}", name) for name in ("child", "self", "sibling", "child", "self")]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert answers[3].headers["RateLimit"].startswith('"subtree";r=0')
+        assert int(answers[3].headers["Retry-After"]) >= 1
+        # A tree of its own has a limit of its own.
+        assert api.get("/v2/accounts/stranger", "stranger").status_code == 200
+
+
+def test_the_only_root_of_all_accounts_has_no_limit_for_all(ctx: RunContext) -> None:
+    with serving(ctx, serve_requests_per_second=0.2, serve_subtree_requests_per_second=0.2) as api:
+        with ctx.ledger() as ledger:
+            ledger.connection.execute("UPDATE accounts SET parent_id = 'top' WHERE account_id = 'stranger'")
+        for name in ("self", "sibling", "stranger"):
+            assert [api.get(f"/v2/accounts/{name}", name).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_refused_request_uses_up_nothing_of_others() -> None:
+    rates = Rates(0.1, 1, Clock(), subtree_per_second=0.2)
+    request = request_from("192.0.2.1")
+    rates.take(request, "greedy", ["greedy", "reseller"])
+    for _ in range(5):
+        with pytest.raises(RequestRefused):
+            rates.take(request, "greedy", ["greedy", "reseller"])
+    rates.take(request, "modest", ["modest", "reseller"])
+
+
 def test_every_answer_says_what_is_left_of_the_limit(ctx: RunContext) -> None:
     with serving(ctx, serve_requests_per_second=0.3) as api:
         answers = [api.get("/v2/accounts/self") for _ in range(4)]

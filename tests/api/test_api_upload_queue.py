@@ -59,3 +59,25 @@ def test_a_file_that_would_wait_too_long_is_refused_with_a_time(monkeypatch: pyt
             assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "30")
 
     anyio.run(upload)
+
+
+def test_the_wait_covers_the_files_of_other_accounts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_queue, "_WAIT_SECONDS", 0.2)
+    queue, release, done = UploadQueue(), threading.Event(), list[str]()
+
+    async def upload() -> None:
+        async with anyio.create_task_group() as tasks:
+            for account in ("a", "b", "c", "d"):
+                tasks.start_soon(queue.run, account, lambda: release.wait(30))
+            await anyio.sleep(0.05)
+            with pytest.raises(RequestRefused) as refused:
+                await queue.run("e", lambda: None)
+            release.set()
+            assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "30")
+            assert "as many files as allowed" in str(refused.value.data)
+        # The account that gave up is not locked, and no slot is lost.
+        for account in ("a", "b", "c", "d", "e"):
+            await queue.run(account, done.append, account)
+
+    anyio.run(upload)
+    assert done == ["a", "b", "c", "d", "e"]

@@ -7,19 +7,24 @@ import json
 import logging
 import re
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import httpx2
 import pytest
+import trustme
+from pydantic import SecretStr
 
+from cdr_pipeline.steps.accounts import webhook_receiver
 from cdr_pipeline.steps.accounts.send_webhooks import DEAD_IN_A_ROW, PAUSES, SentWebhooks, send_webhooks
 from cdr_pipeline.steps.accounts.webhook_receiver import Message, Receiver, signatures
 from cdr_pipeline.steps.accounts.webhooks import WebhookRequest, register_webhook, replay_webhook
@@ -47,8 +52,8 @@ class Receiving:
 
 
 @contextmanager
-def receiving() -> Generator[Receiving]:
-    """A receiver on a free loopback port while the block runs."""
+def receiving(certificate: trustme.LeafCert | None = None) -> Generator[Receiving]:
+    """A receiver on a free loopback port while the block runs; over TLS with a certificate."""
     state = Receiving()
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,8 +71,14 @@ def receiving() -> Generator[Receiving]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     state.url = f"http://127.0.0.1:{server.server_port}/hook?key=secret-of-the-receiver"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        state.url = f"https://localhost:{server.server_port}/hook"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield state
     finally:
@@ -416,3 +427,81 @@ def test_the_commands_register_send_list_replay_and_remove(ctx: RunContext) -> N
         assert run("dead-letters", hook_id).returncode == 0
         assert run("remove", hook_id).returncode == 0
         assert run("remove", hook_id).returncode == 2
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[trustme.CA]:
+    """An authority that the system of the sender trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    webhook_receiver.tls_context.cache_clear()
+    yield authority
+    webhook_receiver.tls_context.cache_clear()
+
+
+def test_a_change_arrives_over_https_with_a_trusted_certificate(allowed: RunContext, trusted: trustme.CA) -> None:
+    with receiving(trusted.issue_cert("localhost")) as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed)
+        assert send_webhooks(allowed) == SentWebhooks(accepted=1)
+    assert receiver.changes() == [1]
+    assert receiver.messages[0][0]["host"].startswith("localhost:")
+    assert hook_of(allowed, hook).error is None
+
+
+@pytest.mark.parametrize("kind", ["of an unknown authority", "of another name"])
+def test_certificates_that_are_not_valid_are_refused(allowed: RunContext, trusted: trustme.CA, kind: str) -> None:
+    known = kind == "of another name"
+    certificate = trusted.issue_cert("other.example") if known else trustme.CA().issue_cert("localhost")
+    with receiving(certificate) as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed)
+        assert send_webhooks(allowed) == SentWebhooks(failed=1)
+    assert receiver.messages == []
+    assert hook_of(allowed, hook).error == "the certificate cannot be trusted"
+
+
+def test_the_bound_on_webhooks_is_not_a_fault_of_the_address(ctx: RunContext) -> None:
+    know(ctx)
+    for number in range(20):
+        register_webhook(WebhookRequest("self", f"https://receiver.example/{number}"), ctx)
+    with serving(ctx, webhook_seconds=0) as api:
+        refused = call(api, token_for(ctx, "self", "admin"), "PUT", data={"url": "https://receiver.example/20"})
+    assert (refused.status_code, refused.json()["message"]) == (409, "too_many_webhooks")
+    assert "at most 20 webhooks" in refused.text
+
+
+def test_metrics_show_deliveries_failures_dead_letters_and_lag(ctx: RunContext, hours: Time) -> None:
+    know(ctx)
+    moved = replace(ctx, clock=hours)
+    with receiving() as receiver:
+        settings = {"webhook_networks": LOOPBACK, "webhook_seconds": 0.1, "metrics_token": SecretStr("watch")}
+        with serving(moved, **settings) as api:
+            hook = register_webhook(WebhookRequest("self", receiver.url), api.ctx)
+            change(moved)
+            wait_for(lambda: _metric(api, 'cdr_api_webhook_attempts_total{result="accepted"}') == 1)
+            receiver.statuses = [500]
+            change(moved)
+            wait_for(lambda: _metric(api, 'cdr_api_webhook_attempts_total{result="failed"}') == 1)
+            with ctx.ledger() as ledger:
+                ledger.webhooks.keep_dead(hook.webhook_id, 1, b"{}", attempts=10, error="HTTP 500", now=hours.now)
+            assert _metric(api, "cdr_webhook_dead_letters") == 1
+            assert _metric(api, 'cdr_webhooks{state="failing"}') == 1
+            assert (_metric(api, "cdr_webhooks_behind"), _metric(api, "cdr_webhook_lag_seconds")) == (1, 0)
+            # The next attempt is due in five seconds, and the clock of the sender does not move so far.
+            hours.now += timedelta(seconds=4)
+            assert _metric(api, "cdr_webhook_lag_seconds") == 4
+
+
+def _metric(api: Served, name: str) -> float:
+    text = httpx2.get(f"{api.url}/metrics", headers={"Authorization": "Bearer watch"}, timeout=30).text
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
+    return float(line.rsplit(" ", 1)[1])
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

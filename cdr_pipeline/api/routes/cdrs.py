@@ -23,11 +23,11 @@ from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
 from cdr_pipeline.api.documentation import DETAIL, INTERACTIONS, LEGS, LIST, SUMMARY, described
 from cdr_pipeline.api.envelope import listed
-from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of, known_names, unknown_in
+from cdr_pipeline.api.filters import known_names, unknown_in
+from cdr_pipeline.api.list_search import CONTROLS, PAGING, ListedRecords, require_few, search_of
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.parameters import (
     LARGEST_PAGE,
-    ColumnsQuery,
     ListQuery,
     page_size_fault,
     parameters_of,
@@ -35,18 +35,12 @@ from cdr_pipeline.api.parameters import (
 )
 from cdr_pipeline.api.refusals import invalid, no_such
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.api.times import span_of
-from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantRange, Operator, Search
+from cdr_pipeline.core.records.search import Clock, InstantRange, Search
 from cdr_pipeline.exports.record_lists import ArrowList, ListWriter, WorkbookList
-from cdr_pipeline.warehouse.records.list_columns import INTERACTION_NAMES, NAMES, RESELLER_NAMES
 
 router = APIRouter(tags=["records"])
 Reader = Annotated[Caller, Depends(reader)]
 
-_PERIOD: Final = frozenset(("created_from", "created_to"))
-_ORDER: Final = frozenset(("ascending", "descending"))
-_PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked", "chunk_size"))
-_CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset", "fields"}
 _CDR_ID_PREFIX: Final = 6
 _WRITERS: Final[Mapping[str, Callable[[], ListWriter]]] = MappingProxyType({"arrow": ArrowList, "xlsx": WorkbookList})
 
@@ -145,7 +139,7 @@ async def _page(request: Request, caller: Caller, search: Search, size: int) -> 
     """One page. All pages of a list use the period and the time of the request for the first page."""
     records = service_of(request).records
     secret = await records.cursor_secret()
-    parameters = [item for item in request.query_params.multi_items() if item[0] not in COMMON_PARAMETERS | _PAGING]
+    parameters = [item for item in request.query_params.multi_items() if item[0] not in COMMON_PARAMETERS | PAGING]
     digest = search_digest(caller.account.account_id, request.url.path, parameters)
     known_at, start = service_of(request).ctx.clock(), None
     if "start_key" in request.query_params:
@@ -174,38 +168,7 @@ def _search(
 ) -> Search:
     """The search of a request. Raises RequestRefused: 400 with field and rule."""
     query = request.query_params
-    pairs = query.multi_items()
-    if len(pairs) > MOST_PARAMETERS:
-        raise invalid("query", "length", f"at most {MOST_PARAMETERS} parameters")
-    for name in _CONTROLS - {"auth_token"}:
-        if len(query.getlist(name)) > 1:
-            raise invalid(name, "once", "must be given once")
-    refuse_unknown(request, unknown_in(dict(pairs), _CONTROLS), known_names(_CONTROLS))
-    conditions: list[Condition] = conditions_of(pairs, caller.account, _CONTROLS)
-    if user_id is not None:
-        conditions.append(Compare(("owner_id",), Operator.EQUALS, (user_id,)))
-    controls = parameters_of(ListQuery, request)
-    # A business date bounds the search, so no default period is needed.
-    bounded = "business_date" in query and not _PERIOD & set(query)
-    return Search(
-        accounts=(caller.account.account_id,),
-        conditions=tuple(conditions),
-        span=None if bounded else span_of(query, clock, service_of(request).ctx.clock()),
-        ascending=controls.ascending or not controls.descending,
-        interactions=interactions,
-        utc_offset=controls.utc_offset,
-        columns=_columns(parameters_of(ColumnsQuery, request).fields, caller, interactions=interactions),
-    )
-
-
-def _columns(fields: tuple[str, ...], caller: Caller, *, interactions: bool) -> tuple[str, ...]:
-    """Columns of the list by name. A token of an account above also gets those of resellers, as in Kazoo.
-
-    Raises:
-        RequestRefused: 400, a list has no such column.
-    """
-    above = caller.token.account_id != caller.account.account_id
-    known = (*(RESELLER_NAMES if above else NAMES), *(INTERACTION_NAMES if interactions else ()))
-    if not set(fields) <= set(known):
-        raise invalid("fields", "allowed", f"must be columns of the list: {', '.join(known)}")
-    return fields or (known if above else ())
+    require_few(query, CONTROLS)
+    refuse_unknown(request, unknown_in(query, CONTROLS), known_names(CONTROLS))
+    listed_records = ListedRecords(clock, user_id, interactions, above=caller.is_above)
+    return search_of(query, listed_records, caller.account, service_of(request).ctx.clock())

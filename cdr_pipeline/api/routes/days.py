@@ -1,21 +1,17 @@
 """Routes of days and files: state and reconciliation of each day, daily files with their manifests."""
 
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Final
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import DAY, DAYS, EXPORTS, FILE, described
+from cdr_pipeline.api.files import file_response
 from cdr_pipeline.api.parameters import date_in_path, dates_of
 from cdr_pipeline.api.refusals import no_such
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.files.store import StorePath, download
 from cdr_pipeline.steps.days.published_files import find_file, list_days, list_files
 
 router = APIRouter(tags=["days and files"])
@@ -60,25 +56,6 @@ async def export(request: Request, caller: Reader, file_id: str) -> Response:
     file = await service_of(request).read(find_file, caller.account.account_id, file_id)
     if file is None:
         raise no_such("bad_identifier", {"message": "bad identifier"})
-    response = FileResponse if not isinstance(file.path, StorePath) else _DownloadedFile
-    return response(
-        await to_thread.run_sync(_local, file.path),
-        media_type="application/octet-stream",
-        filename=file.path.name,
-        headers={"X-Content-SHA256": file.sha256},
-    )
-
-
-class _DownloadedFile(FileResponse):
-    """A file of an object store: a local copy that is deleted when it is sent or the client has gone."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the copy."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await to_thread.run_sync(partial(Path(self.path).unlink, missing_ok=True))
-
-
-def _local(path: Path) -> Path:
-    return download(path) if isinstance(path, StorePath) else path
+    return await file_response(
+        file.path, name=file.path.name, media="application/octet-stream", sha256=file.sha256
+    )  # fmt: skip

@@ -42,7 +42,7 @@ async def api_auth(request: Request) -> Response:
         service.rates.note_failure(request)
         raise no_such("bad identifier", ["api_key"]) if grant is None else unauthorized()
     request.state.token_id = grant.token.token_id
-    service.rates.take(request, grant.token.account_id, _COST)
+    service.rates.take(request, grant.token.account_id, cost=_COST)
     expires_at = min(now + TOKEN_LIFE, grant.token.expires_at)
     return _login_answer(request, await run_in_threadpool(issue_token, grant.token, expires_at, service.ctx))
 
@@ -66,7 +66,7 @@ async def user_auth(request: Request) -> Response:
         service.rates.note_failure(request)
         raise unauthorized()
     service.rates.note_success(credentials)
-    service.rates.take(request, logged_in.account_id, _COST)
+    service.rates.take(request, logged_in.account_id, cost=_COST)
     return _login_answer(request, logged_in)
 
 

@@ -18,7 +18,7 @@ from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import parsed, read_small, save_body
 from cdr_pipeline.api.documentation import CANCELLED, DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
 from cdr_pipeline.api.negotiation import BodyForm, body_form
-from cdr_pipeline.api.parameters import UploadQuery, parameters_of
+from cdr_pipeline.api.parameters import UploadQuery, idempotency_key, parameters_of
 from cdr_pipeline.api.refusals import (
     conflict,
     in_flight,
@@ -45,7 +45,6 @@ Uploader = Annotated[Caller, Depends(uploader)]
 
 _KNOWN: Final = COMMON_PARAMETERS | {"profile", "time_zone", "dry_run"}
 _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME: Final = 100
 # Seconds after which a client asks again for the response to a request that is running.
@@ -182,9 +181,7 @@ def _response(request: Request, media: str, reply: UploadReply) -> Response:
 def _received_file(request: Request, caller: Caller, form: BodyForm, path: Path) -> ReceivedFile:
     """The file with the options of the request. Raises RequestRefused: 400."""
     options = parameters_of(UploadQuery, request)
-    key = request.headers.get("idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise invalid("Idempotency-Key", "text", "must be 1 to 255 visible ASCII characters")
+    key = idempotency_key(request)
     return ReceivedFile(path, caller.account.account_id, form, options.profile, options.time_zone, options.dry_run, key)
 
 

@@ -109,7 +109,7 @@ class Receiver:
             if not self._address:
                 self._address = await self._permitted_address(host, parts.port or _port_of(parts.scheme))
             if self._client is None:
-                self._client = httpx2.AsyncClient(timeout=SECONDS, trust_env=False, verify=_tls())
+                self._client = httpx2.AsyncClient(timeout=SECONDS, trust_env=False, verify=tls_context())
             # The name is not looked up again: a second answer could be another address than the one that was checked.
             shown = f"[{self._address}]" if ":" in self._address else self._address
             target = httpx2.URL(self._url).copy_with(host=shown)
@@ -158,7 +158,8 @@ def _port_of(scheme: str) -> int:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """Trusts the authorities of the system, or those of SSL_CERT_FILE."""
     return ssl.create_default_context()
 
 

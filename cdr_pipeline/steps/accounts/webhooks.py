@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from cdr_pipeline.errors import ConfigurationError, WebhookNotFound
+from cdr_pipeline.errors import ConfigurationError, TooManyWebhooks, WebhookNotFound
 from cdr_pipeline.steps.accounts.webhook_receiver import SECRET_PREFIX
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.changes import ChangeKind
 from cdr_pipeline.warehouse.accounts.webhooks import DeadLetter, Webhook
+from cdr_pipeline.warehouse.ledger import Ledger
 
 KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
 MOST_OF_ACCOUNT: Final = 20
@@ -48,7 +49,8 @@ def register_webhook(request: WebhookRequest, ctx: RunContext) -> Webhook:
 
     Raises:
         AccountNotFound: the account is not registered.
-        ConfigurationError: the address, a kind or the label is invalid, or the account has as many as allowed.
+        ConfigurationError: the address, a kind or the label is invalid.
+        TooManyWebhooks: the account has as many as allowed.
     """
     _require_address(request.url, ctx)
     if unknown := [kind for kind in request.kinds if kind not in KINDS]:
@@ -59,7 +61,7 @@ def register_webhook(request: WebhookRequest, ctx: RunContext) -> Webhook:
     with ctx.ledger() as ledger, ledger.transaction():
         (account,) = ledger.accounts.active([request.account_id])
         if len(ledger.webhooks.webhooks([account.account_id])) >= MOST_OF_ACCOUNT:
-            raise ConfigurationError(
+            raise TooManyWebhooks(
                 f"an account has at most {MOST_OF_ACCOUNT} webhooks", hint="remove one that is not used"
             )
         newest = (ledger.changes.bounds(account.account_id) or (1, 0))[1]
@@ -142,6 +144,17 @@ def state_of(hook: Webhook) -> WebhookState:
     if hook.stopped_at is not None:
         return "stopped"
     return "failing" if hook.attempts or hook.dead_letters else "working"
+
+
+def waiting_changes(hooks: Sequence[Webhook], ledger: Ledger) -> list[datetime]:
+    """Time of the oldest change that waits for each webhook that has one."""
+    positions: dict[str, int] = {}
+    for hook in hooks:
+        positions[hook.account_id] = min(hook.position, positions.get(hook.account_id, hook.position))
+    newest = ledger.webhooks.newest_changes(positions) if hooks else {}
+    behind = [hook for hook in hooks if newest.get(hook.account_id, 0) > hook.position]
+    found = [ledger.changes.after(hook.account_id, hook.position, most=1) for hook in behind]
+    return [changes[0].happened_at for changes in found if changes]
 
 
 def shown(hook: Webhook) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, get_args
 
+from cdr_pipeline.steps.accounts.webhooks import WebhookState, state_of, waiting_changes
 from cdr_pipeline.steps.operations.disk import disk_forecasts
 from cdr_pipeline.steps.operations.due_nights import due_nights, last_due_date
 from cdr_pipeline.steps.operations.health import find_problems
@@ -38,7 +39,13 @@ def figures(ctx: RunContext) -> list[Figure]:
         WarehouseError: the warehouse cannot be used.
     """
     with ctx.ledger() as ledger:
-        return [*_nights(ledger, ctx), *_problems(ctx), *_work(ledger, ctx), *_disks(ledger, ctx)]
+        return [
+            *_nights(ledger, ctx),
+            *_problems(ctx),
+            *_work(ledger, ctx),
+            *_webhooks(ledger, ctx),
+            *_disks(ledger, ctx),
+        ]
 
 
 def _nights(ledger: Ledger, ctx: RunContext) -> Iterator[Figure]:
@@ -101,6 +108,21 @@ def _work(ledger: Ledger, ctx: RunContext) -> Iterator[Figure]:
         "cdr_waiting_alerts", "alerts that a channel has not accepted", {item.channel: item.alerts for item in alerts},
         "channel",
     )  # fmt: skip
+
+
+def _webhooks(ledger: Ledger, ctx: RunContext) -> Iterator[Figure]:
+    hooks = ledger.webhooks.webhooks()
+    states: dict[str, float] = dict.fromkeys(get_args(WebhookState), 0)
+    for hook in hooks:
+        states[state_of(hook)] += 1
+    yield Figure("cdr_webhooks", "webhooks by state", states, "state")
+    letters = sum(hook.dead_letters for hook in hooks)
+    yield _one("cdr_webhook_dead_letters", "changes that no attempt could send", letters)
+    behind = waiting_changes(hooks, ledger)
+    yield _one("cdr_webhooks_behind", "webhooks with changes that wait", len(behind))
+    yield _one(
+        "cdr_webhook_lag_seconds", "age of the oldest change that a webhook has not accepted", _oldest(behind, ctx)
+    )
 
 
 def _disks(ledger: Ledger, ctx: RunContext) -> Iterator[Figure]:

@@ -12,7 +12,14 @@ from cdr_pipeline.core.records.search import PageKey, Search
 from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.replica_reading import ReplicaReading
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_ancestors, find_children
+from cdr_pipeline.warehouse.accounts.tokens import (
+    Authorized,
+    authorize,
+    cursor_secret,
+    find_ancestors,
+    find_children,
+    find_sharing_limits,
+)
 from cdr_pipeline.warehouse.records.search import (
     FoundPage,
     find_legs,
@@ -137,6 +144,11 @@ class RecordSearch:
         """Accounts above an account up to ``top``, from the top. Raises WarehouseUnavailable."""
         async with self._reading() as connection:
             return await find_ancestors(connection, account_id, top)
+
+    async def sharing_limits(self, account_id: str) -> list[str]:
+        """An account and those above it, whose limits its requests use. Raises WarehouseUnavailable."""
+        async with self._reading() as connection:
+            return await find_sharing_limits(connection, account_id)
 
     async def json_rows(self, search: Search) -> Stream:
         """All list rows as JSON, one a line, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cdr_pipeline.core.records.erasure import number_pattern
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.steps.records.extracts import clear_extracts, withdraw_extracts
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.retention.erasures import ShownFile
 
@@ -58,7 +59,8 @@ def erase_number(request: EraseRequest, ctx: RunContext) -> list[ErasedAccount]:
 
     A record is masked in full, by the rules of retention: every number loses its last four characters, names and
     documents are removed. Direction, times, seconds, money, carrier and destination stay, so totals do not change.
-    Sealed files and their manifests are not touched. Running it again erases the number from records added since.
+    Sealed files and their manifests are not touched. Extracts of an account with such records are withdrawn, and their
+    files deleted. Running it again erases the number from records added since.
 
     Returns:
         Accounts that had records or rejects with the number.
@@ -79,7 +81,14 @@ def erase_number(request: EraseRequest, ctx: RunContext) -> list[ErasedAccount]:
                 records = erasure.record(actor=request.actor, reason=request.reason, rejects=len(rejects))
                 days = erasure.touch_days(reissue=request.reissue)
                 files = tuple(erasure.files(rejects))
+                # A file that was made for an account shows its records; the request of one can contain the number.
+                found = bool(records or rejects)
+                withdraw_extracts(
+                    account.account_id, ledger, now=ctx.clock(), pattern=None if found else pattern
+                )  # fmt: skip
             ctx.progress(f"looked through {account.account_id}")
             if records or rejects:
                 erased.append(ErasedAccount(account.account_id, records, len(rejects), days, files))
+    if not request.dry_run:
+        clear_extracts(ctx)
     return erased

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from typing import Final, Literal
 
@@ -10,12 +10,15 @@ from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.exports.archive import ArchivedFile, write_archive
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.records.extracts import clear_extracts, withdraw_extracts
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionPolicy
 
 # A program that follows an account and stops for longer reads its days again.
 CHANGES_KEPT: Final = timedelta(days=90)
+# A record of a business date is saved at most this long after it: the longest call, and a zone.
+_EDGE: Final = timedelta(days=33)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dr
 
     A month is removed in one transaction, once all of its days are sealed or restated and their files contain all
     changes. A leg belongs to the day of its API record, and its imported record goes with it. Exported files
-    stay. Records of a removed month that are delivered again are rejected (``month_removed``).
+    stay; files of extracts that may show removed or masked records are deleted. Records of a removed month that are
+    delivered again are rejected (``month_removed``).
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
@@ -115,11 +119,15 @@ def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dr
                 before = today - timedelta(days=policy.mask_after_days)
                 try:
                     masked[policy.account_id] = _mask(policy.account_id, before, ledger)
+                    if masked[policy.account_id]:
+                        end = datetime.combine(before, time(), UTC)
+                        withdraw_extracts(policy.account_id, ledger, now=ctx.clock(), before=end + _EDGE)
                 except Exception as error:  # noqa: BLE001 - one account's failure is that account's
                     unmasked.append(contained(policy.account_id, "masking", error))
         dropped = () if dry_run else ledger.retention.drop_empty_partitions()
         if not dry_run:
             ledger.changes.forget(before=ctx.clock() - CHANGES_KEPT)
+            clear_extracts(ctx)
     return RetentionResult(tuple(months), masked, dropped, tuple(unmasked))
 
 
@@ -157,6 +165,8 @@ def _retain_month(
                 archived_sha256=None if archived is None else archived.sha256,
                 now=ctx.clock(),
             )
+            end = datetime.combine(months_after(month, 1), time(), UTC)
+            withdraw_extracts(policy.account_id, ledger, now=ctx.clock(), before=end + _EDGE)
             _require_balance(result, deleted, result.records if archived is None else archived.rows)
     except Exception as error:  # noqa: BLE001 - one month's failure is that month's
         return replace(result, outcome="failed", failure=contained(policy.account_id, f"month {month:%Y-%m}", error))

@@ -189,6 +189,12 @@ async def find_ancestors(connection: AsyncConnection[Any], account_id: str, top:
         return await cursor.fetchall()
 
 
+async def find_sharing_limits(connection: AsyncConnection[Any], account_id: str) -> list[str]:
+    """An account and those above it, without a root that is above all accounts."""
+    cursor = await connection.execute(statement("accounts/sharing_limits"), {"account_id": account_id})
+    return [above_id for (above_id,) in await cursor.fetchall()]
+
+
 async def find_children(
     connection: AsyncConnection[Any], account_id: str, *, deep: bool, after: str, limit: int
 ) -> list[dict[str, Any]]:

@@ -1,11 +1,11 @@
 """Searches of the merged view: pages, streams, single legs, the legs of a call, summaries."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, Connection, sql
 from psycopg.rows import dict_row
 
 from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, Search
@@ -79,6 +79,36 @@ async def stream_csv(connection: AsyncConnection[Any], search: Search) -> AsyncG
     """All legs of a search as CSV in pieces: a header, then rows with every cell quoted."""
     async for piece in _copied(connection, "records/stream_csv", search, as_json=False):
         yield piece
+
+
+def copy_rows(connection: Connection[Any], search: Search, *, as_json: bool) -> Generator[tuple[bytes, int]]:
+    """All legs of a search as ``stream_json`` or ``stream_csv`` have them, for a thread.
+
+    Args:
+        connection: scoped connection to the warehouse.
+        search: the search.
+        as_json: whether the rows are JSON lines instead of CSV with a header.
+
+    Yields:
+        Pieces of bounded size with the number of their lines, the header included.
+    """
+    query, bound = _composed("records/stream_json" if as_json else "records/stream_csv", search, None, as_json=as_json)
+    lines: list[bytes] = []
+    size = 0
+    with connection.cursor() as cursor, cursor.copy(query, bound.values | {"utc_offset": search.utc_offset}) as copy:
+        for line in copy:
+            lines.append(bytes(line))
+            size += len(line)
+            if size >= _PIECE_BYTES:
+                yield _joined(lines, as_json=as_json), len(lines)
+                lines, size = [], 0
+    if lines:
+        yield _joined(lines, as_json=as_json), len(lines)
+
+
+def _joined(lines: list[bytes], *, as_json: bool) -> bytes:
+    piece = b"".join(lines)
+    return piece.replace(b"\\\\", b"\\") if as_json else piece
 
 
 async def find_record(connection: AsyncConnection[Any], account_id: str, record_id: str) -> dict[str, Any] | None:

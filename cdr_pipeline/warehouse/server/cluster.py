@@ -23,7 +23,7 @@ LOCAL: Final = frozenset(
     {
         "collections", "alembic_version", "migration_checksums", "warehouse_identity",
         "api_tokens", "api_secrets", "api_answers", "night_shards", "step_leases", "request_pace",
-        "alert_topics", "alerts", "alert_deliveries", "webhooks", "webhook_dead_letters",
+        "alert_topics", "alerts", "alert_deliveries", "webhooks", "webhook_dead_letters", "extracts",
         "console_users", "console_links", "console_sessions", "console_events",
         "inbound_places", "inbound_files",
     }
