@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from cdr_pipeline.warehouse.records.search import (
     _composed,  # pyright: ignore[reportPrivateUsage]
     find_legs,
     find_page,
+    is_planned_once,
     is_read_in_order,
 )
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
@@ -237,6 +239,54 @@ def test_a_repeated_search_is_still_planned_for_its_values(filled: str) -> None:
     ((generic, custom),) = asyncio.run(ask_often())
     assert generic == 0
     assert custom > 5
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_pages_without_filters_are_planned_once(filled: str, ascending: bool) -> None:
+    span = InstantRange("saved_at", FIRST + timedelta(days=40), FIRST + timedelta(days=41))
+    search = replace(_search(span=span), ascending=ascending)
+    assert is_planned_once(search)
+
+    async def ask_often() -> tuple[list[tuple[int, int]], str, list[str], list[str]]:
+        async with await AsyncConnection.connect(filled, autocommit=True) as connection:
+            pages: list[list[str]] = []
+            for planned_once in (False, True, True):
+                await begin_scoped(connection, search.accounts, in_order=True, planned_once=planned_once)
+                pages.append((await find_page(connection, search, size=50, start=None)).rows)
+                await connection.commit()
+            prepared = "FROM pg_prepared_statements WHERE statement LIKE '%cdr_merged%'"
+            plans = await (
+                await connection.execute(f"SELECT generic_plans, custom_plans {prepared}".encode())
+            ).fetchall()
+            ((name,),) = await (await connection.execute(f"SELECT name {prepared}".encode())).fetchall()
+            query, bound = _composed("records/page", search, None, as_json=True)
+            values = bound.values | {"row_limit": 51, "utc_offset": 0}
+            order = dict.fromkeys(re.findall(r"%\((\w+)\)s", query.as_string(None)))
+            given = sql.SQL(", ").join(sql.Literal(values[item]) for item in order)
+            await begin_scoped(connection, search.accounts, in_order=True, planned_once=True)
+            executed = sql.SQL("EXPLAIN ANALYZE EXECUTE {}({})").format(sql.Identifier(name), given)
+            explained = await (await connection.execute(executed)).fetchall()
+            return plans, "\n".join(row[0] for row in explained), pages[0], pages[-1]
+
+    plans, plan, custom, generic = asyncio.run(ask_often())
+    assert plans == [(2, 1)]
+    assert custom == generic
+    assert len(generic) == 50
+    # The plan knows no values, and yet leaves out the months that the period does not touch.
+    assert "Subplans Removed" in plan
+    assert _read_rows(plan) < 500, plan
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Compare(("caller_e164",), Operator.PREFIX, ("+4930",)),
+        Compare(("hangup_cause",), Operator.EQUALS, ("USER_BUSY",)),
+        PathEquals(("call_direction",), ("inbound",)),
+    ],
+)
+def test_pages_with_a_filter_are_planned_for_its_values(condition: Compare | PathEquals) -> None:
+    assert not is_planned_once(_search(condition, span=SPAN))
 
 
 def test_a_value_that_only_the_linked_file_has_is_found(filled: str) -> None:
