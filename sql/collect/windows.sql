@@ -286,7 +286,8 @@ SELECT
     dialect,
     landing_path,
     landed_at,
-    loaded_sha256 IS NOT NULL AS loaded_before
+    loaded_sha256 IS NOT NULL AS loaded_before,
+    coalesce(rows_landed, 0) AS rows_landed
 FROM windows
 WHERE
     account_id = any(%(account_ids)s)

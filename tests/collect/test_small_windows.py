@@ -187,3 +187,23 @@ def test_an_account_that_has_moved_meanwhile_is_read_again(ctx: RunContext, monk
 
     # 09:30 UTC is 23:30 of the day before in Honolulu.
     assert {row[2] for row in _stored(ctx) if row[0] == "plain"} == {DAY - timedelta(days=1)}
+
+
+def test_a_thread_reads_few_rows_before_it_merges_them(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_MOST_IN_MEMORY", 5)
+    together: list[int] = []
+
+    def reading(windows: Sequence[Any], *args: Any, **more: Any) -> Any:
+        together.append(sum(LandingFile.open(path).rows for path, _ in windows))
+        return read_small_windows(windows, *args, **more)
+
+    monkeypatch.setattr(loading, "read_small_windows", reading)
+    monkeypatch.setattr(loading, "_MOST_AT_ONCE", 1)
+    for number in range(7):
+        _land(ctx, Account(f"acct{number}", time_zone="UTC"), ROWS["plain"])
+
+    loaded = load_day(LoadRequest(DAY), ctx)
+
+    assert loaded.failures == ()
+    assert loaded.counts.inserted == 14
+    assert together == [4, 4, 4]

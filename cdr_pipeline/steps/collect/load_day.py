@@ -46,6 +46,8 @@ _LEAD = timedelta(days=1)
 _MOST_AT_ONCE = 4
 # Accounts of one thread whose states are read together, and whose small windows share a frame.
 _MOST_TOGETHER = 50
+# Rows of a thread that are in memory together, until they are merged.
+_MOST_IN_MEMORY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +187,34 @@ def _load_accounts(
         loads.append(AccountWindows(account, pending))
     if not request.replay:
         load_unchanged_together(loads, ledger, ctx)
-    to_read = [
-        (ctx.settings.landing_dir / window.landing_path, owner_of(load.account, ctx))
-        for load in loads
-        for windows in load.pending.values()
-        for window in windows
-    ]
-    read = read_small_windows(to_read, ctx.settings, latest=ctx.clock() + _LEAD) if len(to_read) > 1 else {}
-    load_read_together(loads, read, ledger, ctx)
-    for load in loads:
-        load.load(partial(_load_window, load.account, ledger=ledger, ctx=ctx, read=read, replay=request.replay))
+    for part in _parts_in_memory(loads):
+        to_read = [
+            (ctx.settings.landing_dir / window.landing_path, owner_of(load.account, ctx))
+            for load in part
+            for windows in load.pending.values()
+            for window in windows
+        ]
+        read = read_small_windows(to_read, ctx.settings, latest=ctx.clock() + _LEAD) if len(to_read) > 1 else {}
+        load_read_together(part, read, ledger, ctx)
+        for load in part:
+            load.load(partial(_load_window, load.account, ledger=ledger, ctx=ctx, read=read, replay=request.replay))
     volumes = note_completeness([(load.account, when) for load in loads for when in load.pending], ledger, ctx)
     return [_result(load, request, volumes.get((load.account.account_id, day)), ctx) for load in loads]
+
+
+def _parts_in_memory(loads: Sequence[AccountWindows]) -> Iterator[list[AccountWindows]]:
+    """Accounts whose windows are read together before they are merged."""
+    part: list[AccountWindows] = []
+    rows = 0
+    for load in loads:
+        own = sum(window.rows for windows in load.pending.values() for window in windows)
+        if part and rows + own > _MOST_IN_MEMORY:
+            yield part
+            part, rows = [], 0
+        part.append(load)
+        rows += own
+    if part:
+        yield part
 
 
 def _result(load: AccountWindows, request: LoadRequest, volume: Volume | None, ctx: RunContext) -> AccountLoaded:

@@ -16,7 +16,16 @@ _LAST: Final = datetime(2199, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class LandedWindow:
-    """A window whose pages have landed on disk; ``loaded_before`` is set if it was loaded from earlier pages."""
+    """A window whose pages have landed on disk.
+
+    Attributes:
+        starts_at, ends_at: half-open interval of the switch's save time.
+        dialect: API dialect in which it was read.
+        landing_path: file of its pages, below the landing folder.
+        landed_at: time of the request.
+        loaded_before: whether it was loaded from earlier pages.
+        rows: number of list rows, where it is read from the ledger.
+    """
 
     starts_at: datetime
     ends_at: datetime
@@ -24,6 +33,7 @@ class LandedWindow:
     landing_path: str
     landed_at: datetime
     loaded_before: bool = False
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
