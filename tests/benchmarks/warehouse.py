@@ -26,7 +26,8 @@ from sqlalchemy import create_engine
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.fields.schemas import EXTRA, LINE
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import upgrade

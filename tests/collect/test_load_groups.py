@@ -14,8 +14,8 @@ from cdr_pipeline.steps.collect import load_day as loading
 from cdr_pipeline.steps.collect.load_day import LoadedDay, LoadRequest, load_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.records.batch import BatchHeader
 from cdr_pipeline.warehouse.records.group_loading import AccountGroup
-from cdr_pipeline.warehouse.records.loading import BatchHeader
 from tests.support.landed import land_rows, list_row
 from tests.support.nights import DAY
 from tests.support.records import rows as record_rows

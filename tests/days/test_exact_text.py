@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Kind, names
 from cdr_pipeline.exports.exact_csv import encode
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.records.reading import day_lines
 from cdr_pipeline.warehouse.statements import on_table
 from tests.support.examples import examples

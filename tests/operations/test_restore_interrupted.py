@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.server.backup import back_up, restore
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect

@@ -21,7 +21,8 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from tests.support.nights import warehouse
 
 # A folder with one folder per case: switch.ndjson, carrier.csv, case.toml (the profile) and card.csv (the prices).

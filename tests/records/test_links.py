@@ -15,8 +15,9 @@ from polars.testing import assert_frame_equal
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, canonical_schema, names
 from cdr_pipeline.core.records.links import TOGETHER, merged_legs, pairs_by_call_id, precedence_table
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
 from cdr_pipeline.warehouse.records.links import Link, reconciled_links, set_links, withdraw_links
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.examples import examples
 from tests.support.records import rows

@@ -15,7 +15,8 @@ from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.records.identity import with_digests
 from cdr_pipeline.core.records.merge import contradicted_lines, merge
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.examples import examples
 from tests.support.records import STARTED, rows

@@ -16,7 +16,8 @@ from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.records.identity import with_record_ids
 from cdr_pipeline.errors import ValueNotStorable
 from cdr_pipeline.warehouse.records import new_records
-from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
+from cdr_pipeline.warehouse.records.loading import BatchLoad, batch_load
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.records import STARTED, rows
 

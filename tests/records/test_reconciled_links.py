@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.carriers import drop
 from tests.support.examples import examples

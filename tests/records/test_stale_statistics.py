@@ -9,7 +9,8 @@ import polars as pl
 import psycopg
 import pytest
 
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.records.partitions import whole_months
 from cdr_pipeline.warehouse.server.cluster import is_cluster
 from cdr_pipeline.warehouse.server.engine import connect

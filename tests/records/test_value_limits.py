@@ -22,7 +22,7 @@ from cdr_pipeline.steps.operations.alert import LONGEST_TOPIC, Incident
 from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.records.loading import LONGEST_RAW
+from cdr_pipeline.warehouse.records.batch_rejects import LONGEST_RAW
 from cdr_pipeline.warehouse.records.long_values import LongValues, find_long_values, record_long_values
 from cdr_pipeline.warehouse.server.engine import engine
 from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal

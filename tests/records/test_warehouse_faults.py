@@ -24,7 +24,8 @@ from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.errors import MigrationEdited, WarehouseContended, WarehouseReadOnly, WarehouseUnavailable
 from cdr_pipeline.warehouse.accounts.tenancy import scoped
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, retried_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
+from cdr_pipeline.warehouse.records.loading import BatchLoad, batch_load, retried_load
 from cdr_pipeline.warehouse.records.new_records import WORTH_FILLING
 from cdr_pipeline.warehouse.server.cluster import is_cluster
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
@@ -434,7 +435,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 from tests.support.records import rows
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 with connect(sys.argv[1]) as connection:
     with batch_load(connection, BatchHeader("acct", uuid4(), "window", "s", datetime.now(UTC))) as load:
         load.stage(rows({}))

@@ -13,7 +13,8 @@ from psycopg import AsyncConnection, Connection, sql
 from cdr_pipeline.errors import AccountNotFound, ReaderNotAdmitted, WarehouseError
 from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader, scoped, scoped_async
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.server.cluster import is_cluster
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.records import rows

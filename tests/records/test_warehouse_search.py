@@ -15,9 +15,10 @@ from psycopg import AsyncConnection, sql
 
 from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, PathEquals, Search
 from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
+from cdr_pipeline.warehouse.records.batch import BatchHeader, BatchKind
 from cdr_pipeline.warehouse.records.candidates import SearchTerms, narrowed, network_terms, search_terms
 from cdr_pipeline.warehouse.records.conditions import BoundValues
-from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchKind, batch_load
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.records.search import (
     _composed,  # pyright: ignore[reportPrivateUsage]
     find_legs,

@@ -18,7 +18,8 @@ from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.retention.erase_number import ErasedAccount, EraseRequest, erase_number
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from cdr_pipeline.warehouse.retention.erasures import ShownFile
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.days import ACCOUNT, collected, deliver, export, files, later, manifest, restate, seal, state

@@ -18,7 +18,8 @@ from cdr_pipeline.steps.days.restate_days import RestatedDay, RestateRequest, re
 from cdr_pipeline.steps.days.seal_days import Override, SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, CompleteDay
-from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import BatchLoad, batch_load
 from tests.support.records import rows
 
 ACCOUNT = "acct"

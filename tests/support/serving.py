@@ -25,7 +25,8 @@ from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from tests.support.records import rows
 
 # The client of the tests writes every URL at INFO.

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from tests.support.carriers import drop, reconciled
 from tests.support.nights import warehouse
 from tests.support.records import rows

@@ -10,7 +10,8 @@ from cdr_pipeline.errors import AmbiguousDates, UnreadableUpload
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.rejects import export_rejects, find_upload
 from cdr_pipeline.steps.uploads.replay_uploads import ReplayRequest, replay_upload
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader
+from cdr_pipeline.warehouse.records.loading import batch_load
 from tests.support.nights import require_sound, warehouse
 from tests.support.records import rows
 from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored

@@ -20,8 +20,9 @@ from cdr_pipeline.steps.collect.window_rules import header_of, owner_of, rules_o
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
+from cdr_pipeline.warehouse.records.batch import LoadedBatch
 from cdr_pipeline.warehouse.records.group_loading import AccountGroup, LandedAgain, SmallBatch
-from cdr_pipeline.warehouse.records.loading import LoadedBatch, retried_load
+from cdr_pipeline.warehouse.records.loading import retried_load
 
 _log = logging.getLogger(__name__)
 

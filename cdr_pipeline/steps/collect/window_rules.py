@@ -14,7 +14,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.upstream import RecordOwner
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow
-from cdr_pipeline.warehouse.records.loading import BatchHeader
+from cdr_pipeline.warehouse.records.batch import BatchHeader
 
 
 def header_of(account: Account, business_date: date, window: LandedWindow, ctx: RunContext) -> BatchHeader:

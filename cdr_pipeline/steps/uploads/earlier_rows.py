@@ -31,7 +31,7 @@ class EarlierRows:
 
     def rows(self) -> pl.DataFrame:
         """The rows, with ``raw`` and one text column per source column. Rows without their file are left out."""
-        broken = self._load.broken_calls(self._profile.name, self._ctx.clock() - _REACH)
+        broken = self._load.rejects.broken_calls(self._profile.name, self._ctx.clock() - _REACH)
         frames: list[pl.DataFrame] = []
         places: list[pl.DataFrame] = []
         for (path,), lines in broken.group_by("landing_path", maintain_order=True):
@@ -51,4 +51,4 @@ class EarlierRows:
     def close(self, completed: tuple[int, ...]) -> None:
         """Closes the rejects of rows, given by their position, that are part of a call now."""
         if completed:
-            self._load.close_broken_calls(self._places[list(completed)])
+            self._load.rejects.close_broken_calls(self._places[list(completed)])

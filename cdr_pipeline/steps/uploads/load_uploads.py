@@ -22,7 +22,8 @@ from cdr_pipeline.steps.uploads.held_uploads import HELD_HINT, discarded_before,
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
+from cdr_pipeline.warehouse.records.loading import retried_load
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def stage_upload(upload: LandedUpload, batch: UploadBatch) -> None:
         correction = read_correction(path, batch.profile)
         batch.add(correction.records)
         batch.settle(lambda: [correction.records])
-        batch.load.close_corrected(upload.corrects, correction.lines)
+        batch.load.rejects.close_corrected(upload.corrects, correction.lines)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.steps.uploads.upload_batch import LINE_CLASSES, UploadBatch, in_zone
 from cdr_pipeline.steps.uploads.upload_parts import require_reader
 from cdr_pipeline.warehouse.ledger import LandedUpload, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader
+from cdr_pipeline.warehouse.records.batch import BatchHeader
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from cdr_pipeline.steps.uploads.held_uploads import require_new
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, loaded_upload, stage_upload, upload_batch
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
+from cdr_pipeline.warehouse.records.loading import retried_load
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _withdraw(
             repeating = ledger.uploads.repeating(account.account_id, uploads)
             completing = ledger.uploads.completing(account.account_id, uploads)
             load.withdraw(uploads)
-            load.close_withdrawn_rejects(uploads, decided_by)
+            load.rejects.close_withdrawn(uploads, decided_by)
             touched = load.finish(read=0).touched
         _discard(upload, ledger, ctx, decided_by=decided_by, message=None)
         touched |= _read_completing(completing, account, ledger, ctx)
@@ -204,7 +205,7 @@ def _read_anew(
                 repeating = ledger.uploads.repeating(account.account_id, uploads)
                 completing = ledger.uploads.completing(account.account_id, uploads)
                 batch.load.withdraw(uploads)
-                batch.load.close_withdrawn_rejects(uploads, request.decided_by)
+                batch.load.rejects.close_withdrawn(uploads, request.decided_by)
                 message = f"read again with profile {landed.profile}, as upload {landed.sha256[:12]}"
                 _discard(first, ledger, ctx, decided_by=request.decided_by, message=message)
             stage_upload(landed, batch)

@@ -23,9 +23,9 @@ from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.core.records.stored_extra import with_extra
 from cdr_pipeline.errors import UnbalancedBatch
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
 from cdr_pipeline.warehouse.records.csv_values import csv_value
 from cdr_pipeline.warehouse.records.links import link_batch
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch
 from cdr_pipeline.warehouse.records.partitions import add_missing_partitions, whole_months
 from cdr_pipeline.warehouse.records.staging import indexed_stage, open_stage
 from cdr_pipeline.warehouse.retention.masking import mask_erased

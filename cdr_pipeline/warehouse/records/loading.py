@@ -3,23 +3,22 @@
 A batch is either stored completely, including its ledger entry, or not at all.
 """
 
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal
-from uuid import UUID
+from typing import Any, Final
 
 import polars as pl
-import polars_hash as plh
 import stamina
 from psycopg import Connection
 
-from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, no_rejects
+from cdr_pipeline.core.fields.schemas import LINE, no_rejects
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
+from cdr_pipeline.warehouse.records.batch_rejects import BatchRejects
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
 from cdr_pipeline.warehouse.records.new_records import NewRecords
@@ -28,7 +27,6 @@ from cdr_pipeline.warehouse.retention.removed_months import reject_removed_month
 from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 
-BatchKind = Literal["window", "upload"]
 # A record whose start differs more than this from the stored record of the same id is another call. Smaller differences
 # are corrections, such as a corrected clock or the answer time in place of the set-up time.
 MOST_MOVED: Final = timedelta(minutes=15)
@@ -40,54 +38,6 @@ _AHEAD_FROM: Final = 2_000
 retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=0.05, wait_max=2.0).on(
     WarehouseContended
 )
-# Bytes of a rejected row's raw text that are stored; the landing file has all of it.
-LONGEST_RAW: Final = 64 * 1024
-_CHARGE_TEXTS = ("cost_currency", "carrier")
-# A currency or carrier that has another form is not believed, and may not be storable.
-_CURRENCY = r"^[A-Z0-9]{1,8}$"
-_CARRIER = r"^[^\x00]{1,200}$"
-_ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
-
-
-@dataclass(frozen=True, slots=True)
-class BatchHeader:
-    """Origin and identity of a batch.
-
-    Attributes:
-        account_id: account that owns the records.
-        batch_id: id of the load.
-        kind: ``window`` of the switch's API, or ``upload`` of a file.
-        source: landing path of a window, id of an upload.
-        business_date: day for which the window was collected; None for an upload.
-        run_id: run of the orchestrator, if any.
-        now: time of the load, UTC; timestamp of every change it makes.
-    """
-
-    account_id: str
-    batch_id: UUID
-    kind: BatchKind
-    source: str
-    now: datetime
-    business_date: date | None = None
-    run_id: str | None = None
-
-    @property
-    def origin(self) -> str:
-        """Origin of the batch's records."""
-        return _ORIGINS[self.kind]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedBatch:
-    """Result of a load.
-
-    Attributes:
-        counts: rows by class; they add up to the rows read.
-        touched: business dates whose records changed.
-    """
-
-    counts: BatchCounts
-    touched: frozenset[date]
 
 
 @dataclass(slots=True)
@@ -100,7 +50,7 @@ class BatchLoad:
         keep: whether the batch is stored; a preview is rolled back.
         staged: number of staged rows, those included that were inserted without the stage.
         known: number of staged rows that the warehouse already has unchanged.
-        rejected: number of rejected rows.
+        rejects: rejected rows of the batch.
         other_calls: number of new records that carry the id of another call; set by ``settle``. They are identified by
             a fingerprint of their text instead of the id.
         withdrawn: number of records of earlier loads that this load has withdrawn.
@@ -112,7 +62,6 @@ class BatchLoad:
     header: BatchHeader
     keep: bool = True
     staged: int = 0
-    rejected: int = 0
     loaded: LoadedBatch | None = None
     known: int = 0
     step: str = "begin"
@@ -123,9 +72,7 @@ class BatchLoad:
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
-    _rows_by_day: Counter[date] = field(default_factory=Counter[date])
-    _rows_by_carrier: Counter[str] = field(default_factory=Counter[str])
-    _closed: int = 0
+    rejects: BatchRejects = field(init=False)
     _statements: StatementRunner = field(init=False)
     _new: NewRecords = field(init=False)
     _preparing: ThreadPoolExecutor | None = None
@@ -145,6 +92,7 @@ class BatchLoad:
         }
         self._statements = StatementRunner(self.connection, parameters)
         self._statements.execute("records/lock_account")
+        self.rejects = BatchRejects(header, self._statements)
         self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
         self._new = NewRecords(self.connection, parameters, own_stage=self._own_stage, enabled=self.keep)
@@ -174,9 +122,7 @@ class BatchLoad:
             self.reject(checked.rejects)
             rows, rejects = checked.rows, checked.rejects
         if rows.height:
-            if self.header.kind == "upload":
-                self._rows_by_day.update(dict(rows[DAY].value_counts().iter_rows()))
-                self._rows_by_carrier.update(dict(rows["carrier"].fill_null("").value_counts().iter_rows()))
+            self.rejects.count_valid(rows)
             self.staged += rows.height
             self._write_behind(rows)
         return rejects
@@ -209,38 +155,9 @@ class BatchLoad:
             self._preparing.shutdown(cancel_futures=True)
 
     def reject(self, rejects: pl.DataFrame, charges: pl.DataFrame | None = None) -> None:
-        """Stores rejected rows with file or window, line, field, reason, raw text, and the amount if it is readable.
-
-        Args:
-            rejects: ``REJECT_SCHEMA``.
-            charges: ``line, cost, cost_currency, carrier`` of these lines, as far as they can be read.
-        """
-        if rejects.is_empty():
-            return
-        charged = _readable_charges(rejects, charges)
+        """Stores rejected rows; see ``BatchRejects.add``."""
         self.step = "reject"
-        per_line = pl.lit("") if self.header.kind == "window" else pl.col(LINE).cast(pl.String)
-        # Overlapping windows deliver the same bad row again, so its id does not depend on the window. The id of a bad
-        # line of a file does depend on file and line.
-        source = pl.lit("" if self.header.kind == "window" else self.header.source)
-        rows = rejects.with_columns(
-            pl.concat_str(source, per_line, "reason", "field", RAW, separator="\x1f").alias("__key"),
-            _shortened(pl.col(RAW)).str.replace_all("\x00", "\\0", literal=True),
-        ).with_columns(plh.col("__key").chash.sha2_256().str.head(32).alias("reject_id"))
-        self._statements.execute(
-            "uploads/insert_rejects",
-            reject_ids=rows["reject_id"].to_list(),
-            lines=rows[LINE].to_list(),
-            fields=rows["field"].to_list(),
-            reasons=rows["reason"].to_list(),
-            raws=rows[RAW].to_list(),
-            details=rows[DETAIL].to_list(),
-            dates=[self.header.business_date] * rows.height if self.header.kind == "window" else rows[DAY].to_list(),
-            amounts=charged["cost"].to_list(),
-            currencies=charged["cost_currency"].to_list(),
-            carriers=charged["carrier"].to_list(),
-        )
-        self.rejected += rejects.height
+        self.rejects.add(rejects, charges)
 
     def settle(self) -> pl.DataFrame:
         """Reduces the stage to one row per record, with no record under the id of another call.
@@ -317,57 +234,11 @@ class BatchLoad:
         rows = self._statements.tuples("records/staged_classes")
         return pl.DataFrame(rows, schema={LINE: pl.Int64, "row_class": pl.String}, orient="row")
 
-    def close_corrected(self, corrects: str, lines: Sequence[int]) -> None:
-        """Closes the rejects of an earlier upload for the lines that this upload corrects.
-
-        Args:
-            corrects: id of the earlier upload.
-            lines: corrected lines of the earlier upload.
-        """
-        self._closed += self._statements.execute(
-            "uploads/close_corrected_rejects", corrects=corrects, lines=list(lines)
-        )
-
     def close_replayed_rejects(self) -> None:
         """Closes the rejects of a replayed upload whose lines are now valid records."""
         self._write_waiting()
-        self._closed += self._statements.execute("uploads/close_fixed_rejects")
-        if self._new.count:
-            self._new.attach_filled()
-            days = sorted(self._new.by_day)
-            self._closed += self._statements.execute("uploads/close_rejects_of_copied", dates=days)
-
-    def close_withdrawn_rejects(self, uploads: Sequence[str], decided_by: str | None) -> None:
-        """Closes the open rejects of uploads that are withdrawn; opens those of other files that they completed.
-
-        Args:
-            uploads: ids of the uploads.
-            decided_by: person responsible.
-        """
-        self._closed += self._statements.execute(
-            "uploads/close_withdrawn_rejects", uploads=list(uploads), decided_by=decided_by
-        )
-        self._closed += self._statements.execute("uploads/reopen_broken_calls", uploads=list(uploads))
-
-    def broken_calls(self, profile: str, since: datetime) -> pl.DataFrame:
-        """Rejected rows of calls that other uploads of a profile begin or end.
-
-        Args:
-            profile: name of the import profile.
-            since: instant from which they were rejected.
-
-        Returns:
-            ``source, line, raw, landing_path``.
-        """
-        rows = self._statements.tuples("uploads/broken_calls", profile=profile, since=since)
-        schema = {"source": pl.String, LINE: pl.Int64, RAW: pl.String, "landing_path": pl.String}
-        return pl.DataFrame(rows, schema=schema, orient="row")
-
-    def close_broken_calls(self, rows: pl.DataFrame) -> None:
-        """Closes rejected rows, given as ``source, line``, whose calls this load completes."""
-        self._closed += self._statements.execute(
-            "uploads/close_broken_calls", sources=rows["source"].to_list(), lines=rows[LINE].to_list()
-        )
+        self._new.attach_filled()
+        self.rejects.close_fixed(sorted(self._new.by_day))
 
     def withdraw(self, uploads: Sequence[str]) -> None:
         """Withdraws records of earlier loads of uploads, except those that this load has staged; once per load.
@@ -424,13 +295,14 @@ class BatchLoad:
             updated=merged.updated,
             unchanged=self.staged - duplicate - merged.inserted - merged.updated,
             duplicate=duplicate,
-            rejected=self.rejected,
+            rejected=self.rejects.count,
             filtered=filtered,
         )
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
             self._statements.execute("records/clear_stage")
-        self.loaded = LoadedBatch(counts, merged.touched | self._days_of_rejects())
+        self.step = "reject"
+        self.loaded = LoadedBatch(counts, merged.touched | self.rejects.touch_days())
         self.step = "record"
         if not record:
             return self.loaded
@@ -449,20 +321,6 @@ class BatchLoad:
         else:
             self._statements.execute("uploads/record_loaded_upload", sha256=self.header.source)
         return self.loaded
-
-    def _days_of_rejects(self) -> frozenset[date]:
-        """Open days whose manifests must count other rejected lines of files than before; marks them as changed.
-
-        A line without a readable start counts on the day of most records of its file, and so does one without carrier.
-        """
-        if self.header.kind == "window" or not (self.rejected or self._closed):
-            return frozenset()
-        self.step = "reject"
-        if self._rows_by_day:
-            main_day = min(self._rows_by_day, key=lambda day: (-self._rows_by_day[day], day))
-            main_carrier = min(self._rows_by_carrier, key=lambda name: (-self._rows_by_carrier[name], name))
-            self._statements.execute("uploads/place_rejects", main_day=main_day, main_carrier=main_carrier or None)
-        return frozenset(day for (day,) in self._statements.tuples("uploads/touch_days_of_rejects"))
 
     def _indexed_stage(self) -> AbstractContextManager[None]:
         return indexed_stage(self._statements, own_stage=self._own_stage)
@@ -501,30 +359,6 @@ def record_unchanged(
     read, unchanged, duplicate, filtered = rows[0]
     counts = BatchCounts(read=read, unchanged=unchanged, duplicate=duplicate, filtered=filtered)
     return LoadedBatch(counts, frozenset())
-
-
-def _readable_charges(rejects: pl.DataFrame, charges: pl.DataFrame | None) -> pl.DataFrame:
-    """``cost, cost_currency, carrier`` of rejects, in their order; null if unknown or the reason of the reject."""
-    if charges is None:
-        charges = pl.DataFrame(
-            schema={LINE: pl.Int64, "cost": pl.Decimal(38, 8)} | dict.fromkeys(_CHARGE_TEXTS, pl.String)
-        )
-    of_rows = rejects.select(LINE, "field").join(charges.unique(LINE), on=LINE, how="left", maintain_order="left")
-    doubted = pl.col("field").is_in(["cost", "cost_currency"]) | ~pl.col("cost_currency").str.contains(_CURRENCY)
-    known = pl.col("cost").is_not_null() & ~doubted.fill_null(value=False)
-    return of_rows.select(
-        pl.when(known).then("cost"),
-        pl.when(known).then("cost_currency"),
-        pl.when(pl.col("carrier").str.contains(_CARRIER)).then(pl.col("carrier")),
-    )
-
-
-def _shortened(raw: pl.Expr) -> pl.Expr:
-    """Raw text of a rejected row; a long text is cut, with a note of its length."""
-    length = raw.str.len_bytes()
-    # A character has at most four bytes, so a quarter of the limit in characters always fits.
-    note = pl.concat_str(pl.lit(" ... cut: "), length.cast(pl.String), pl.lit(" bytes, whole in landing"))
-    return pl.when(length > LONGEST_RAW).then(pl.concat_str(raw.str.head(LONGEST_RAW // 4), note)).otherwise(raw)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from functools import cached_property
 
 from psycopg import sql
 
+from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
 from cdr_pipeline.warehouse.records.group_loading import AccountGroup, account_group
-from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, record_unchanged
+from cdr_pipeline.warehouse.records.loading import BatchLoad, batch_load, record_unchanged
 from cdr_pipeline.warehouse.records.reading import day_lines
 from cdr_pipeline.warehouse.retention.removed_months import removed_months
 from cdr_pipeline.warehouse.server.cluster import is_cluster
