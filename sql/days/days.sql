@@ -213,6 +213,8 @@ FROM days
 WHERE
     account_id = any(%(account_ids)s)
     AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    -- The condition of the index of unfinished days, which each case below implies.
+    AND (state = 'open' OR exported_changes < changes OR published_at IS NULL)
     AND CASE %(what)s
         WHEN 'open' THEN state = 'open'
         WHEN 'late' THEN state <> 'open' AND exported_changes < changes
@@ -260,16 +262,66 @@ WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates
 -- Parameters:  account_ids (array), first_date, last_date, time_zone (the operator's).
 -- Grain:       business_date, attempted, error_code; a new installation with many accounts has few of them.   Locks: none.
 -- Each table is read on its own first: a cluster joins copied and distributed tables in fewer ways than one server.
-WITH due AS MATERIALIZED (
+-- Days are counted by date first, so that only the accounts of dates with a gap are looked at one by one.
+WITH firsts AS MATERIALIZED (
     SELECT
         accounts.account_id,
-        generate_series(
-            greatest(%(first_date)s::date, (accounts.added_at AT TIME ZONE %(time_zone)s)::date - 1),
-            %(last_date)s::date,
-            '1 day'
-        )::date AS business_date
+        greatest(%(first_date)s::date, (accounts.added_at AT TIME ZONE %(time_zone)s)::date - 1) AS first_day
     FROM accounts
     WHERE accounts.account_id = any(%(account_ids)s) AND accounts.active
+),
+
+expected AS MATERIALIZED (
+    SELECT
+        span.business_date::date AS business_date,
+        sum(starts.accounts) AS accounts
+    FROM (
+        SELECT
+            first_day,
+            count(*) AS accounts
+        FROM firsts
+        GROUP BY first_day
+    ) AS starts
+    CROSS JOIN generate_series(starts.first_day, %(last_date)s::date, '1 day') AS span (business_date)
+    GROUP BY span.business_date
+),
+
+counted AS MATERIALIZED (
+    SELECT
+        days.business_date,
+        count(*) AS accounts
+    FROM days
+    INNER JOIN firsts ON firsts.account_id = days.account_id AND firsts.first_day <= days.business_date
+    WHERE
+        days.account_id = any(%(account_ids)s)
+        AND days.business_date BETWEEN %(first_date)s::date AND %(last_date)s::date
+        AND days.collected_at IS NOT NULL
+    GROUP BY days.business_date
+),
+
+failed AS MATERIALIZED (
+    SELECT DISTINCT windows.business_date
+    FROM windows
+    WHERE
+        windows.account_id = any(%(account_ids)s)
+        AND windows.business_date BETWEEN %(first_date)s::date AND %(last_date)s::date
+        AND windows.state = 'failed'
+),
+
+looked_at AS MATERIALIZED (
+    SELECT expected.business_date
+    FROM expected
+    LEFT JOIN counted ON counted.business_date = expected.business_date
+    LEFT JOIN failed ON failed.business_date = expected.business_date
+    WHERE coalesce(counted.accounts, 0) < expected.accounts OR failed.business_date IS NOT NULL
+),
+
+due AS MATERIALIZED (
+    SELECT
+        firsts.account_id,
+        looked_at.business_date
+    FROM firsts
+    INNER JOIN looked_at ON looked_at.business_date >= firsts.first_day
 ),
 
 collected AS MATERIALIZED (
@@ -277,6 +329,7 @@ collected AS MATERIALIZED (
         days.account_id,
         days.business_date
     FROM days
+    INNER JOIN looked_at ON looked_at.business_date = days.business_date
     WHERE
         days.account_id = any(%(account_ids)s)
         AND days.business_date BETWEEN %(first_date)s::date AND %(last_date)s::date
@@ -290,6 +343,7 @@ attempted AS MATERIALIZED (
         bool_or(windows.state = 'failed') AS failed,
         min(windows.error_code) FILTER (WHERE windows.state = 'failed') AS error_code
     FROM windows
+    INNER JOIN looked_at ON looked_at.business_date = windows.business_date
     WHERE
         windows.account_id = any(%(account_ids)s)
         AND windows.business_date BETWEEN %(first_date)s::date AND %(last_date)s::date

@@ -1,6 +1,7 @@
 -- Name:        deliveries
 -- Purpose:     deliveries in the given states, the longest waiting first.
--- Parameters:  account_ids (array), states (array), most: rows, null for all.
+-- Parameters:  account_ids (array), states (array), most: rows, null for all; among: a condition that the states imply,
+--              so that an index of unfinished deliveries can be used.
 -- Grain:       account_id, target, path.   Locks: none.
 SELECT
     account_id,
@@ -17,7 +18,7 @@ SELECT
     receipt,
     error_code
 FROM deliveries
-WHERE account_id = any(%(account_ids)s) AND state = any(%(states)s)
+WHERE {among} AND account_id = any(%(account_ids)s) AND state = any(%(states)s)
 ORDER BY state DESC, due_at, account_id, target, path
 LIMIT %(most)s
 
@@ -52,27 +53,48 @@ INSERT INTO deliveries (
     account_id, target, path, business_date, version, sha256, bytes, state, attempts, due_at
 )
 SELECT
-    export_files.account_id,
+    files.account_id,
     %(target)s,
-    export_files.path,
-    export_files.business_date,
-    export_files.version,
-    export_files.sha256,
-    export_files.bytes,
+    files.path,
+    files.business_date,
+    files.version,
+    files.sha256,
+    files.bytes,
     'pending',
     0,
     %(now)s
-FROM export_files
+-- Almost all files are known: an index has what is needed to find the others.
+FROM (
+    SELECT
+        announced.account_id,
+        announced.business_date,
+        announced.version,
+        announced.dialect
+    FROM export_files AS announced
+    WHERE
+        announced.account_id = any(%(account_ids)s)
+        AND announced.dialect = any(%(dialects)s)
+        AND announced.manifest IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1
+            FROM deliveries AS known
+            WHERE
+                known.account_id = announced.account_id
+                AND known.target = %(target)s
+                AND known.path = announced.path
+        )
+) AS due
+INNER JOIN export_files AS files
+    ON
+        files.account_id = due.account_id
+        AND files.business_date = due.business_date
+        AND files.version = due.version
+        AND files.dialect = due.dialect
 INNER JOIN days
     ON
-        days.account_id = export_files.account_id
-        AND days.account_id = any(%(account_ids)s)
-        AND days.business_date = export_files.business_date
-WHERE
-    export_files.account_id = any(%(account_ids)s)
-    AND export_files.dialect = any(%(dialects)s)
-    AND export_files.manifest IS NOT NULL
-    AND (days.published_at IS NOT NULL OR export_files.version < days.version)
+        days.account_id = files.account_id
+        AND days.business_date = files.business_date
+WHERE days.published_at IS NOT NULL OR files.version < days.version
 ON CONFLICT (account_id, target, path) DO NOTHING
 
 -- Name:        record_delivered

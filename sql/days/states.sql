@@ -116,11 +116,16 @@ UPDATE days SET
     published_at = NULL
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 
--- Name:        record_published_day
--- Purpose:     record that the manifests of a sealed day's version are on disk.
--- Parameters:  account_id, business_date, version, now.   Grain: account_id, business_date.   Locks: the row.
--- Idempotent:  yes.
+-- Name:        record_published_days
+-- Purpose:     record that the manifests of versions of sealed days are on disk.
+-- Parameters:  arrays of equal length account_ids, business_dates, versions; now.   Grain: account_id, business_date.
+-- Locks:       the rows.   Idempotent: yes.
 -- The commit does not wait for the disk: after a crash of the server, the manifests are written again, with the same bytes.
 UPDATE days SET published_at = %(now)s
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND version = %(version)s
+FROM unnest(%(account_ids)s::text [], %(business_dates)s::date [], %(versions)s::integer [])
+    AS published (account_id, business_date, version)
+WHERE
+    days.account_id = published.account_id
+    AND days.business_date = published.business_date
+    AND days.version = published.version
 RETURNING set_config('synchronous_commit', 'off', true)

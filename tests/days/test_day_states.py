@@ -1,5 +1,8 @@
 """Days that are open, sealed, restated: cases D01 to D05 and what guards them."""
 
+# An exported day without a file fails the test by itself.
+# pyright: reportOptionalMemberAccess=false
+
 import stat
 import threading
 from dataclasses import replace
@@ -9,13 +12,14 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from cdr_pipeline.errors import DayNotSealable
+from cdr_pipeline.errors import DayNotSealable, WarehouseContended
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days import restate_days as restate_step
 from cdr_pipeline.steps.days import seal_days as seal_step
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.days.day_states import DayStateTable
 from cdr_pipeline.warehouse.ledger import Account, DayEvent
 from tests.support.days import (
     DAY,
@@ -288,19 +292,35 @@ class Died(BaseException):
 
 
 @pytest.mark.fault("D14")
+@pytest.mark.parametrize("point", ["publish", "_record_published"])
 def test_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
-    place: RunContext, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     def die(*_: object) -> None:
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(seal_step, "publish_day", die)
+        patch.setattr(seal_step, point, die)
         with pytest.raises(Died):
             seal(place)
     assert manifest(export(later(place, hours=1)).file.path).state == "sealed"
     assert seal(place).outcome == "already"
     assert [event.event for event in events(place)] == ["sealed"]
+    whole(place)
+
+
+def test_a_seal_whose_publication_is_not_recorded_is_failed_until_it_is(
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise WarehouseContended("two processes waited for each other")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DayStateTable, "record_published", fail)
+        day = seal(place)
+        assert (day.outcome, day.failure and day.failure.code) == ("failed", WarehouseContended.code)
+    assert seal(place).outcome == "already"
+    assert manifest(export(later(place, hours=1)).file.path).state == "sealed"
     whole(place)
 
 

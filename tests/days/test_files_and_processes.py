@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -68,7 +68,7 @@ def command(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> RunContext:
     """Commands of this process work at the place."""
 
     @contextmanager
-    def run_context(_: str) -> Iterator[RunContext]:
+    def run_context(_: str) -> Generator[RunContext]:
         yield place
 
     monkeypatch.setattr(console, "run_context", run_context)
@@ -82,7 +82,8 @@ def with_spreadsheet(ctx: RunContext) -> RunContext:
 def sealed_but_not_announced(ctx: RunContext, monkeypatch: pytest.MonkeyPatch, *days: date) -> None:
     """As a process leaves them that dies between the ledger and the manifests."""
     with monkeypatch.context() as patch:
-        patch.setattr(seal_step, "publish_day", lambda *_: None)
+        patch.setattr(seal_step, "publish", lambda *_: None)
+        patch.setattr(seal_step, "_record_published", lambda days, *_: list(days))
         patch.setattr(seal_step, "publish_pending", lambda *_: [])
         for day in days:
             assert seal(ctx, day=day).outcome == "sealed"

@@ -115,7 +115,8 @@ def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, ctx: RunContex
             for file in new:
                 _record_file(file, ledger, ctx)
             if behind:
-                ledger.day_states.record_published(day.account_id, day.business_date, newest.version, now=ctx.clock())
+                published = (day.account_id, day.business_date, newest.version)
+                ledger.day_states.record_published([published], now=ctx.clock())
                 problems += _compare(newest, ledger, ctx)
     except CdrError as error:
         failure = AccountFailure.of(day.account_id, error)

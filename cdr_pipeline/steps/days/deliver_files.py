@@ -21,7 +21,7 @@ from cdr_pipeline.warehouse.server.engine import translated
 
 # Threads that send to a target: while one waits for the disk or the network, others read and send. An SFTP server may
 # limit what one client does at a time.
-_SENDERS: Final = 4
+_SENDERS: Final = 8
 _SENT_IN_PARALLEL: Final = frozenset({"folder", "s3"})
 
 

@@ -31,7 +31,7 @@ def publish_day(account_id: str, business_date: date, version: int, ledger: Ledg
     for file in ledger.day_states.files(account_id, business_date, version):
         if file.manifest is not None:
             publish(ctx.settings.export_dir / file.path, file.sha256, file.manifest.encode())
-    ledger.day_states.record_published(account_id, business_date, version, now=ctx.clock())
+    ledger.day_states.record_published([(account_id, business_date, version)], now=ctx.clock())
 
 
 def publish_pending(account_ids: Sequence[str], ledger: Ledger, ctx: RunContext) -> list[UnpublishedDay]:

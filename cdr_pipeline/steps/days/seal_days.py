@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from cdr_pipeline.errors import DayNotSealable
-from cdr_pipeline.exports.daily_file import WrittenFile
+from cdr_pipeline.exports.daily_file import WrittenFile, publish
 from cdr_pipeline.exports.manifest import encode_manifest, utc_text
 from cdr_pipeline.steps.days.export_days import record_file, write_version
-from cdr_pipeline.steps.days.publish_days import publish_day, publish_pending
+from cdr_pipeline.steps.days.publish_days import publish_pending
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.inbound.expected_files import days_awaited
 from cdr_pipeline.steps.operations.clocks import require_clock
@@ -24,6 +24,9 @@ from cdr_pipeline.warehouse.server.engine import translated
 AUTOMATIC: Final = "cdr_pipeline"
 # Threads that seal in parallel: while one waits for the disk, others read and write. A night seals a day per account.
 _WRITERS: Final = 4
+# Days of a thread whose publication the ledger records in one statement. If the process is killed before it, the next
+# run finds their manifests and records them.
+_PUBLISHED_TOGETHER: Final = 50
 _RULE: Final = "grace period over, collected whole, nothing under way"
 
 
@@ -145,9 +148,36 @@ def day_obstacles(account: Account, business_date: date, ctx: RunContext) -> lis
 def _seal_share(
     days: Sequence[tuple[Account, date]], request: SealRequest, waiting: _WaitingFiles, ctx: RunContext
 ) -> list[SealedDay]:
-    """Seals the share of one thread over its own connection."""
+    """Seals the share of one thread over its own connection; records some days at a time as published."""
+    sealed: list[SealedDay] = []
     with ctx.ledger() as ledger:
-        return [_seal_day(account, day, request.override, waiting, ledger=ledger, ctx=ctx) for account, day in days]
+        for first in range(0, len(days), _PUBLISHED_TOGETHER):
+            some = [
+                _seal_day(account, day, request.override, waiting, ledger=ledger, ctx=ctx)
+                for account, day in days[first : first + _PUBLISHED_TOGETHER]
+            ]
+            sealed += _record_published(some, ledger, ctx)
+    return sealed
+
+
+def _record_published(days: Sequence[SealedDay], ledger: Ledger, ctx: RunContext) -> list[SealedDay]:
+    """Records that the manifests of the days just sealed are on disk; the days are failed if that is not possible."""
+    published = [
+        (day.account_id, day.business_date, day.files[0].manifest.version) for day in days if day.outcome == "sealed"
+    ]
+    if not published:
+        return list(days)
+    try:
+        with translated():
+            ledger.day_states.record_published(published, now=ctx.clock())
+    except Exception as error:  # noqa: BLE001 - the days are sealed; the next run records that they are published
+        return [_unpublished(day, error) if day.outcome == "sealed" else day for day in days]
+    return list(days)
+
+
+def _unpublished(day: SealedDay, error: Exception) -> SealedDay:
+    failure = contained(day.account_id, f"day {day.business_date}", error)
+    return SealedDay(day.account_id, day.business_date, "failed", failure=failure)
 
 
 def _due_days(
@@ -191,7 +221,8 @@ def _seal_day(
                 ledger=ledger,
                 ctx=ctx,
             )
-        publish_day(account.account_id, business_date, record.version, ledger, ctx)
+        for file in files:
+            publish(file.path, file.sha256, encode_manifest(file.manifest))
     except Exception as error:  # noqa: BLE001 - a failure affects only its day
         return replace(day, outcome="failed", failure=contained(account.account_id, f"day {business_date}", error))
     ctx.progress(f"sealed {account.account_id} {business_date}")

@@ -54,14 +54,18 @@ class CalendarTable(LedgerTables):
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, only_action: bool = False
     ) -> list[CalendarDay]:
         """Days that have a ledger entry, by account and date; ``only_action`` leaves out those that are in order."""
-        return self.statements.records(
-            CalendarDay,
-            "days/calendar",
-            account_ids=list(account_ids),
-            first_date=first_date,
-            last_date=last_date,
-            only_action=only_action,
-        )
+        with self.connection.transaction():
+            if not only_action:
+                # The planner expects few days of many accounts and dates to match, and would compare each with each.
+                self.connection.execute("SET LOCAL enable_nestloop = off", prepare=False)
+            return self.statements.records(
+                CalendarDay,
+                "days/calendar",
+                account_ids=list(account_ids),
+                first_date=first_date,
+                last_date=last_date,
+                only_action=only_action,
+            )
 
     def counts(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayCount]:
         """Number of days by date and state."""

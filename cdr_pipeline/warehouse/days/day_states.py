@@ -181,6 +181,8 @@ class DayStateTable(LedgerTables):
     def record_final(self, account_id: str, business_date: date, event: DayEvent, *, changes: int) -> None:
         """Records that the day is sealed or restated; its manifests are announced afterwards.
 
+        The caller has opened the transaction and locked the day.
+
         Args:
             account_id: account that owns the records.
             business_date: the day.
@@ -193,35 +195,39 @@ class DayStateTable(LedgerTables):
             "version": event.version,
             "now": event.happened_at,
         }
-        with self.connection.transaction():
-            self.statements.execute("days/record_final_day", **day, state=event.event, changes=changes)
-            self.statements.execute(
-                "days/add_day_event",
-                **day,
-                event_id=uuid4(),
-                event=event.event,
-                actor=event.actor,
-                reason=event.reason,
-                overridden=event.overridden,
-                before_sha256=event.before_sha256,
-                after_sha256=event.after_sha256,
-                run_id=event.run_id,
-            )
-            ChangeTable(self.connection).add(
-                account_id,
-                event.event,
-                [business_date],
-                now=event.happened_at,
-                details={"version": event.version, "sha256": event.after_sha256},
-            )
-
-    def record_published(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
-        """Records that the manifests of the version are on disk."""
+        self.statements.execute("days/record_final_day", **day, state=event.event, changes=changes)
         self.statements.execute(
-            "days/record_published_day",
-            account_id=account_id,
-            business_date=business_date,
-            version=version,
+            "days/add_day_event",
+            **day,
+            event_id=uuid4(),
+            event=event.event,
+            actor=event.actor,
+            reason=event.reason,
+            overridden=event.overridden,
+            before_sha256=event.before_sha256,
+            after_sha256=event.after_sha256,
+            run_id=event.run_id,
+        )
+        ChangeTable(self.connection).add(
+            account_id,
+            event.event,
+            [business_date],
+            now=event.happened_at,
+            details={"version": event.version, "sha256": event.after_sha256},
+        )
+
+    def record_published(self, days: Sequence[tuple[str, date, int]], *, now: datetime) -> None:
+        """Records that the manifests of versions are on disk.
+
+        Args:
+            days: account, business date and version of each.
+            now: current time.
+        """
+        self.statements.execute(
+            "days/record_published_days",
+            account_ids=[account_id for account_id, _, _ in days],
+            business_dates=[business_date for _, business_date, _ in days],
+            versions=[version for _, _, version in days],
             now=now,
         )
 

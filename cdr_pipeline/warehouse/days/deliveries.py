@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from psycopg import sql
+from psycopg.rows import class_row
+
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
+from cdr_pipeline.warehouse.statements import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,10 @@ class DeliveryTable(LedgerTables):
 
     def list_all(self, account_ids: Sequence[str], states: Sequence[str], *, most: int | None = None) -> list[Delivery]:
         """Deliveries in these states, the longest waiting first; ``most`` is the largest number of them."""
-        return self.statements.records(
-            Delivery, "days/deliveries", account_ids=list(account_ids), states=list(states), most=most
-        )
+        among = sql.SQL("true" if "delivered" in states else "state <> 'delivered'")
+        with self.connection.cursor(row_factory=class_row(Delivery)) as cursor:
+            bound = {"account_ids": list(account_ids), "states": list(states), "most": most}
+            return cursor.execute(named("days/deliveries", among=among), bound).fetchall()
 
     @contextmanager
     def lock(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:
