@@ -4,7 +4,7 @@ The connection is in autocommit mode, so a single statement needs no BEGIN and C
 statements, and each would need two more round trips.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -74,37 +74,49 @@ class StatementRunner:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
         return pl.read_csv(BytesIO(content), has_header=False, new_columns=list(columns), infer_schema=False)
 
-    def copy(self, name: str, rows: "pl.DataFrame", /, **parts: sql.Composable) -> None:
+    def copy(
+        self,
+        name: str,
+        rows: "pl.DataFrame",
+        /,
+        finish: "Callable[[pl.DataFrame], pl.DataFrame] | None" = None,
+        **parts: sql.Composable,
+    ) -> None:
         """Writes a frame by a COPY ... FROM STDIN statement in CSV.
 
         Args:
             name: topic and name of the statement.
             rows: frame with the columns of the statement, in its order.
+            finish: makes these columns of a part of the rows, while the server reads the part before.
             parts: SQL for each placeholder that the statement leaves to its caller.
         """
         query = named(name, **parts) if parts else statement(name)
         with self.connection.cursor() as cursor, cursor.copy(query) as copy:
-            for content in _pieces(rows):
+            for content in _pieces(rows, finish or _unchanged):
                 copy.write(content)
 
 
-def _pieces(rows: "pl.DataFrame") -> Iterator[memoryview]:
+def _pieces(rows: "pl.DataFrame", finish: "Callable[[pl.DataFrame], pl.DataFrame]") -> Iterator[memoryview]:
     """A frame as CSV."""
+
+    def piece(start: int) -> memoryview:
+        content = BytesIO()
+        finish(rows.slice(start, _PIECE_ROWS)).write_csv(content, include_header=False)
+        return content.getbuffer()
+
     if rows.height <= _PIECE_ROWS:
-        yield _csv(rows)
+        yield piece(0)
         return
     with ThreadPoolExecutor(1, "write-csv") as thread:
-        following = thread.submit(_csv, rows.head(_PIECE_ROWS))
+        following = thread.submit(piece, 0)
         for start in range(_PIECE_ROWS, rows.height, _PIECE_ROWS):
-            content, following = following.result(), thread.submit(_csv, rows.slice(start, _PIECE_ROWS))
+            content, following = following.result(), thread.submit(piece, start)
             yield content
         yield following.result()
 
 
-def _csv(rows: "pl.DataFrame") -> memoryview:
-    content = BytesIO()
-    rows.write_csv(content, include_header=False)
-    return content.getbuffer()
+def _unchanged(rows: "pl.DataFrame") -> "pl.DataFrame":
+    return rows
 
 
 class LedgerTables:

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import polars as pl
 
+from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.fields.schemas import EXTRA
 from cdr_pipeline.errors import ValueNotStorable
 
@@ -19,6 +20,12 @@ _OBJECT: Final = ord("{")
 _LIST: Final = ord("[")
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def with_extra_of(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``extra`` to rows of a batch; its kind is ``window`` or ``upload``."""
+    list_keys = KNOWN_LIST_KEYS if kind == "window" else frozenset[str]()
+    return with_extra(rows, list_keys=list_keys, detail_keys=KNOWN_DETAIL_KEYS)
 
 
 def with_extra(rows: pl.DataFrame, *, list_keys: Collection[str], detail_keys: Collection[str]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from psycopg import Connection, sql
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.core.fields.schemas import DAY
 from cdr_pipeline.core.records.identity import is_fingerprint
+from cdr_pipeline.core.records.stored_extra import with_extra_of
 from cdr_pipeline.warehouse.records.csv_values import csv_value, text_array
 from cdr_pipeline.warehouse.records.partitions import attach, create_missing, partition_name
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
@@ -85,15 +86,13 @@ class NewRecords:
         """Inserts rows with their keys; creates the partitions that they need.
 
         Args:
-            rows: rows with the columns of ``cdr``, except ``changed_at``.
+            rows: rows with the columns of ``cdr``, except ``extra`` and ``changed_at``, and the texts of ``extra``.
         """
         counts: dict[date, int] = dict(rows[DAY].value_counts().iter_rows())
         self._add_months(counts)
         self.by_day.update(counts)
         now: Any = self._statements.common["now"]
-        records = rows.with_columns(pl.lit(now.isoformat()).alias("changed_at")).select(
-            *(csv_value(item.name, item.kind) for item in FIELDS), *BOOKKEEPING
-        )
+        records = rows.with_columns(pl.lit(now.isoformat()).alias("changed_at"))
         month = rows[DAY].dt.month_start()
         for filled in sorted(self._filled & set(month.unique())):
             self._copy(partition_name("cdr", filled), records.filter(month == filled))
@@ -151,4 +150,8 @@ class NewRecords:
 
     def _copy(self, table: str, records: pl.DataFrame) -> None:
         if records.height:
-            self._statements.copy("records/copy_records", records, table=sql.Identifier(table))
+            self._statements.copy("records/copy_records", records, self._columns, table=sql.Identifier(table))
+
+    def _columns(self, rows: pl.DataFrame) -> pl.DataFrame:
+        kind = str(self._statements.common["kind"])
+        return with_extra_of(kind, rows).select(*(csv_value(item.name, item.kind) for item in FIELDS), *BOOKKEEPING)

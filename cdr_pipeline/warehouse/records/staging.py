@@ -7,10 +7,10 @@ from typing import Any, Final
 import polars as pl
 from psycopg import Connection
 
-from cdr_pipeline.core.fields.dictionary import FIELDS, KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS, Kind
+from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
 from cdr_pipeline.core.records.identity import is_fingerprint, with_digests
-from cdr_pipeline.core.records.stored_extra import with_extra
+from cdr_pipeline.core.records.stored_extra import with_extra_of
 from cdr_pipeline.warehouse.records.csv_values import csv_value, text_array
 from cdr_pipeline.warehouse.records.new_records import NewRecords
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
@@ -53,12 +53,12 @@ def indexed_stage(statements: StatementRunner, *, own_stage: bool) -> Generator[
 
 
 def prepared(rows: pl.DataFrame, parameters: dict[str, Any]) -> pl.DataFrame:
-    """Adds the columns of the stage that need no database: digests, ``extra``, batch and line.
+    """Adds the columns of the stage that need no database: digests, batch and line, but not ``extra``.
 
     Args:
         rows: frame of the working schema, plus ``has_detail`` and ``detail_source`` for the switch's records; its
             digests are computed here unless it has them.
-        parameters: batch_id and kind of the batch.
+        parameters: batch_id of the batch.
     """
     if "has_detail" not in rows.columns:
         rows = rows.with_columns(
@@ -66,11 +66,9 @@ def prepared(rows: pl.DataFrame, parameters: dict[str, Any]) -> pl.DataFrame:
         )
     if FINGERPRINT not in rows.columns:
         rows = rows.with_columns(pl.lit(None, pl.String).alias(FINGERPRINT))
-    digested = (rows if "list_digest" in rows.columns else with_digests(rows)).with_columns(
+    return (rows if "list_digest" in rows.columns else with_digests(rows)).with_columns(
         pl.lit(str(parameters["batch_id"])).alias("batch_id"), pl.col(LINE).alias("source_line")
     )
-    list_keys = KNOWN_LIST_KEYS if parameters["kind"] == "window" else frozenset[str]()
-    return with_extra(digested, list_keys=list_keys, detail_keys=KNOWN_DETAIL_KEYS)
 
 
 def stage_rows(
@@ -81,7 +79,7 @@ def stage_rows(
     Args:
         connection: in the batch's transaction, which holds the account's lock, so stored records cannot change.
         rows: rows as ``prepared`` returns them.
-        parameters: account_id, origin and batch_id of the batch.
+        parameters: account_id, origin, kind and batch_id of the batch.
         new_records: inserts rows that need no stage.
 
     Returns:
@@ -101,7 +99,11 @@ def stage_rows(
     statements = StatementRunner(connection)
     if changed.height:
         columns = [csv_value(item.name, item.kind) for item in FIELDS]
-        statements.copy("records/copy_stage", changed.select(*columns, *STAGED))
+        statements.copy(
+            "records/copy_stage",
+            changed,
+            lambda piece: with_extra_of(parameters["kind"], piece).select(*columns, *STAGED),
+        )
     if unchanged.height:
         kinds = {item.name: item.kind for item in FIELDS}
         statements.copy(
