@@ -64,6 +64,18 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "upload_not_held": ("Only a held upload needs a decision; `data` has its state.", "None."),
         "upload_not_waiting": ("Only an upload that waits can be cancelled; `data` has its state.", "None."),
+        "extract_not_ready": (
+            "The file of the extract is not complete yet; `data` has its state.",
+            "Ask again after `Retry-After` seconds.",
+        ),
+        "extract_failed": (
+            "The file of the extract could not be made.",
+            "`error` of `GET .../extracts/{extract_id}` has the cause and what to do.",
+        ),
+        "extracts_full": (
+            "The files of extracts have as many bytes as the account may have.",
+            "Delete extracts that are not needed any more, or wait until one expires.",
+        ),
         "day_not_late": ("The final files of the day have all of its records.", "None."),
         "day_not_sealable": (
             "Obstacles block the seal; `data` lists them.",

@@ -99,8 +99,13 @@ class Service:
 
     @property
     def acting(self) -> RunContext:
-        """The context of a step that changes something: each statement has the time limit of a download."""
-        return replace(self.ctx, statement_seconds=self.ctx.settings.serve_download_seconds)
+        """The context of a step that changes something, with limits of statements (as of downloads) and of uploads."""
+        settings = self.ctx.settings
+        return replace(
+            self.ctx,
+            statement_seconds=settings.serve_download_seconds,
+            most_upload_lines=settings.serve_upload_lines,
+        )
 
 
 def service_of(request: Request) -> Service:

@@ -168,4 +168,6 @@ def _load(registered: RegisteredFile, ctx: RunContext, cancelled: Event) -> None
                 hint="send the file in parts, or import it with 'cdr-pipeline import'",
             )
 
-    load_registered(registered, replace(ctx, progress=check))
+    load_registered(
+        registered, replace(ctx, progress=check, most_upload_lines=ctx.settings.serve_upload_lines)
+    )  # fmt: skip

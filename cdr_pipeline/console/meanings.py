@@ -31,6 +31,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "extract_too_large": "The file of an extract would be too large",
     "extract_abandoned": "The servers that made an extract ended several times",
     "webhook_not_found": "No webhook has this id",
+    "too_many_lines": "The file has more lines than an upload may have",
     "too_many_webhooks": "The account has as many webhooks as allowed",
     "webhook_not_delivered": "A webhook does not accept changes",
     "warehouse_timeout": "The warehouse takes too long: it is busy, or the search is too wide",

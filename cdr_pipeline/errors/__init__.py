@@ -44,6 +44,7 @@ token, a phone number or a name.
     │   ├── InvalidInvoice                  a carrier's invoice is not valid; nothing was stored
     │   ├── MisplacedFile                   a dropped file is outside the folders of accounts and profiles
     │   ├── UnreadableUpload                a file does not have the format of its profile
+    │   │   ├── TooManyLines                    the file has more lines than an upload over the API may have
     │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
     │   │   ├── AmbiguousDates                  the dates fit both day-first and month-first order
     │   │   └── UploadDiscarded                 the file was discarded while it waited to be loaded
@@ -162,6 +163,7 @@ from cdr_pipeline.errors.uploads import (
     InvalidRateCard,
     MisplacedFile,
     RowsRejected,
+    TooManyLines,
     UnknownProfile,
     UnreadableUpload,
     UploadDiscarded,
@@ -247,6 +249,7 @@ __all__ = [
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
+    "TooManyLines",
     "TooManyWebhooks",
     "TransientUpstreamError",
     "UnbalancedBatch",

@@ -47,6 +47,13 @@ class UnreadableUpload(UploadError):
     code = "unreadable_upload"
 
 
+class TooManyLines(UnreadableUpload):
+    """The file has more lines than one upload over the API may have; nothing of it was loaded."""
+
+    code = "too_many_lines"
+    http_status = 413
+
+
 class ControlTotalsDiffer(UnreadableUpload):
     """The totals in the file's header or trailer differ from its records: the file is cut off or damaged."""
 

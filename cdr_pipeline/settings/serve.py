@@ -96,6 +96,9 @@ class ServeSettings(SettingsSection):
     serve_upload_bytes: int = Field(
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
     )
+    serve_upload_lines: int = Field(
+        default=10_000_000, ge=1, description="API: lines of an upload, uncompressed; with more, nothing is loaded"
+    )
     serve_upload_wait_bytes: int = Field(
         default=16 * 1024**2,
         ge=0,

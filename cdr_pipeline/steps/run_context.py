@@ -44,6 +44,7 @@ class RunContext:
         progress: callback that receives a short text after each piece of work.
         run_id: Dagster run id; None outside Dagster.
         statement_seconds: time limit of each statement of the ledger in seconds; None for no limit.
+        most_upload_lines: lines that a file may have; None for no limit.
         pool: connections that are kept open for a server's reads; None to open one for each ledger.
     """
 
@@ -53,6 +54,7 @@ class RunContext:
     progress: Progress = field(default=silent)
     run_id: str | None = None
     statement_seconds: float | None = None
+    most_upload_lines: int | None = None
     pool: ReadConnections | None = None
 
     @classmethod

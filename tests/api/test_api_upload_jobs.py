@@ -1,7 +1,7 @@
 """Uploads that are loaded in the background: 202, their state, one account's queue, cancelling, and their limits."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from cdr_pipeline.api import upload_queue
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads import load_uploads as loading
 from cdr_pipeline.steps.uploads.decide_uploads import discard_upload
-from cdr_pipeline.steps.uploads.load_uploads import load_uploads
+from cdr_pipeline.steps.uploads.load_uploads import import_upload, load_uploads
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
 from tests.support.serving import PERIOD, Served, know, serving, token_for
 
@@ -59,7 +59,7 @@ def uploading(ctx: RunContext, **settings: object) -> Generator[Uploads]:
 
 
 @contextmanager
-def loads_wait(ctx: RunContext) -> Iterator[None]:
+def loads_wait(ctx: RunContext) -> Generator[None]:
     """Loads of account self wait for the lock of the account while the block runs."""
     with psycopg.connect(ctx.url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('cdr_pipeline.merge:self', 0))")
@@ -173,3 +173,26 @@ def test_a_file_that_is_discarded_while_it_waits_is_not_loaded(
     assert (done.files, done.failures, done.held) == ((), (), ())
     with ctx.ledger() as ledger:
         assert [item.state for item in ledger.uploads.list_all(["self"])] == ["discarded"]
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_file_with_too_many_lines_is_refused_and_can_be_imported(ctx: RunContext, later: bool) -> None:
+    lines = b"".join(file(f"r{number}").splitlines(keepends=True)[1] for number in range(6))
+    content = file("r6").splitlines(keepends=True)[0] + lines
+    with uploading(ctx, serve_upload_lines=5) as api:
+        sent = api.send(content, Prefer="respond-async" if later else "wait=60")
+        if later:
+            state = api.ended(sent.json()["data"]["upload_id"])
+            assert (state["state"], state["error_code"]) == ("refused", "too_many_lines")
+        else:
+            assert (sent.status_code, sent.json()["message"]) == (413, "too_many_lines")
+            assert "line 6" in sent.text
+            assert "cdr-pipeline import" in sent.text
+        assert api.get("/v2/accounts/self/cdrs", **PERIOD).json()["data"] == []
+        # The bytes are in landing, and an operator loads them without the limit.
+        (upload,) = api.get("/v2/accounts/self/uploads").json()["data"]
+        path = ctx.settings.data_dir / "calls.csv"
+        path.write_bytes(content)
+        assert import_upload(UploadRequest(path, "self", "generic"), ctx).counts.inserted == 6
+        assert api.state(upload["upload_id"])["state"] == "loaded"
+        assert len(api.get("/v2/accounts/self/cdrs", **PERIOD).json()["data"]) == 6

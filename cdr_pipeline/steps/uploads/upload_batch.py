@@ -16,6 +16,7 @@ from cdr_pipeline.core.records.reasons import Filtered, Reject
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.core.uploads.control_totals import ControlTotals
 from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.errors import TooManyLines
 from cdr_pipeline.sources.uploads.records import RawRecords
 from cdr_pipeline.sources.uploads.reject_reasons import RejectReasons
 from cdr_pipeline.steps.run_context import RunContext
@@ -74,6 +75,7 @@ class UploadBatch:
 
         Raises:
             ControlTotalsDiffer: the control totals of the file differ from its content.
+            TooManyLines: the file has more lines than the context allows.
         """
         for records in blocks:
             self.add(records)
@@ -81,7 +83,8 @@ class UploadBatch:
             self.totals.require_equal()
 
     def add(self, records: RawRecords) -> None:
-        """Stages one block."""
+        """Stages one block. Raises TooManyLines."""
+        self._require_few_lines(records)
         earlier = EarlierRows(self.load, self.profile, self.ctx) if self.corrects is None else None
         joined = join_segments(records.frame, self.profile, earlier and earlier.rows)
         if earlier is not None:
@@ -124,6 +127,14 @@ class UploadBatch:
                 _classified(pl.concat([records.aside, segments]), "filtered", pl.col("kind")),
             ]
         self.ctx.progress(f"{self.read:,} lines")
+
+    def _require_few_lines(self, records: RawRecords) -> None:
+        most = self.ctx.most_upload_lines
+        if most is not None and self.read + records.read > most:
+            raise TooManyLines(
+                f"line {most + 1}: a file that is uploaded may have at most {most} lines",
+                hint="send it in parts, or have it imported with 'cdr-pipeline import', which has no such limit",
+            )
 
     def settle(self, blocks: Callable[[], Iterable[RawRecords]]) -> None:
         """Rejects rows that a later row of the file contradicts. Call it after all blocks are staged.
