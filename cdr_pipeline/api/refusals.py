@@ -145,9 +145,9 @@ def other_request() -> RequestRefused:
     )
 
 
-def too_many(seconds: int) -> RequestRefused:
+def too_many(seconds: int, message: str = "too many requests") -> RequestRefused:
     """429: too many requests; Retry-After has the seconds to wait."""
-    return RequestRefused(429, "too_many_requests", {"message": "too many requests"}, {"Retry-After": str(seconds)})
+    return RequestRefused(429, "too_many_requests", {"message": message}, {"Retry-After": str(seconds)})
 
 
 def busy(message: str, seconds: int) -> RequestRefused:

@@ -293,14 +293,14 @@ def test_an_account_has_a_bound_on_waiting_extracts(ctx: RunContext, monkeypatch
     know(ctx)
     with serving(ctx, serve_extract_seconds=0) as api:
         made = [request(api, {}, path=path) for path in (PATH, PATH, PATH)]
-        assert [response.status_code for response in made] == [202, 202, 503]
-        assert (made[2].json()["message"], made[2].headers["retry-after"]) == ("busy", "60")
+        assert [response.status_code for response in made] == [202, 202, 429]
+        assert (made[2].json()["message"], made[2].headers["retry-after"]) == ("too_many_requests", "60")
         # A reseller's requests for its accounts share its bound.
         top = [
             request(api, {}, token=api.tokens["top"], path=f"/v2/accounts/{account}/extracts")
             for account in ("self", "child", "sibling")
         ]
-        assert [response.status_code for response in top] == [202, 202, 503]
+        assert [response.status_code for response in top] == [202, 202, 429]
 
 
 def test_the_bytes_of_an_accounts_files_are_bounded(ctx: RunContext) -> None:

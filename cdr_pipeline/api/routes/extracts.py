@@ -17,7 +17,7 @@ from cdr_pipeline.api.files import file_response
 from cdr_pipeline.api.filters import known_names, unknown_in
 from cdr_pipeline.api.list_search import require_few
 from cdr_pipeline.api.parameters import idempotency_key, refuse_unknown
-from cdr_pipeline.api.refusals import busy, conflict, forbidden, in_flight, other_request
+from cdr_pipeline.api.refusals import conflict, forbidden, in_flight, other_request, too_many
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.exports.extract_file import media_of, suffix_of
 from cdr_pipeline.steps.records.extracts import (
@@ -128,7 +128,7 @@ async def _requested(request: Request, caller: Caller) -> Response:
         case "other":
             raise other_request()
         case "full":
-            raise busy("too many extracts of this account wait to be made", _FULL_RETRY_SECONDS)
+            raise too_many(_FULL_RETRY_SECONDS, "too many extracts of this account wait to be made")
         case "no_space":
             most = service.ctx.settings.serve_extract_bytes
             raise conflict(
