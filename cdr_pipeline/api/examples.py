@@ -1,4 +1,7 @@
-"""Examples of response data in the OpenAPI document. Each is complete, so that its model accepts it."""
+"""Examples of response data in the OpenAPI document.
+
+Each is complete, so that its model accepts it. None has a null: the framework drops such keys from the document.
+"""
 
 from typing import Any, Final
 
@@ -78,11 +81,11 @@ NEW_WEBHOOK: Final[Example] = WEBHOOK | {"secret": "whsec_AAECAwQFBgcICQoLDA0ODx
 EXTRACT: Final[Example] = {
     "extract_id": "5f2b7c0d9e8a4b1c8d7e6f5a4b3c2d1e",
     "account_id": "a1",
-    "state": "running",
+    "state": "failed",
     "format": "csv",
     "compression": "gzip",
     "kind": "records",
-    "user_id": None,
+    "user_id": "u1",
     "parameters": {"created_from": ["2026-01-01T00:00:00Z"], "created_to": ["2026-06-30T23:59:59Z"]},
     "created_from": "2026-01-01T00:00:00Z",
     "created_to": "2026-06-30T23:59:59Z",
@@ -90,11 +93,11 @@ EXTRACT: Final[Example] = {
     "bytes": 9400000,
     "slices": 181,
     "slices_done": 60,
-    "sha256": None,
-    "error": None,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "error": "warehouse_timeout",
     "created_at": "2026-11-24T10:00:00Z",
-    "ended_at": None,
-    "expires_at": None,
+    "ended_at": "2026-11-24T10:00:42Z",
+    "expires_at": "2026-12-01T10:00:42Z",
 }
 DEAD_LETTER: Final[Example] = {
     "change": 43,

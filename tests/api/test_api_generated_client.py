@@ -25,7 +25,7 @@ from cdr_pipeline.steps.accounts.users import UserRequest, accept_invitation, in
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from tests.support.serving import STARTED, Served, gregorian, store, token_for
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
 
 PASSWORD = "correct horse battery"
 DAY = date(2026, 3, 2)

@@ -83,7 +83,10 @@ def test_every_response_of_the_document_names_a_model(api: Served) -> None:
 def test_examples_are_what_the_models_accept(name: str) -> None:
     for response in vars(documentation)[name].responses.values():
         if "model" in response:
-            response["model"].model_validate(response["content"]["application/json"]["example"])
+            example = response["content"]["application/json"]["example"]
+            response["model"].model_validate(example)
+            # The framework drops keys that are null from the document.
+            assert b":null" not in orjson.dumps(example)
 
 
 def test_every_get_of_the_document_has_a_head_without_bodies(api: Served) -> None:
