@@ -94,7 +94,7 @@ EXTRACT: Final[Example] = {
     "slices": 181,
     "slices_done": 60,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "error": "warehouse_timeout",
+    "error": {"code": "warehouse_timeout", "message": "a slice took too long", "hint": "choose a shorter period"},
     "created_at": "2026-11-24T10:00:00Z",
     "ended_at": "2026-11-24T10:00:42Z",
     "expires_at": "2026-12-01T10:00:42Z",
