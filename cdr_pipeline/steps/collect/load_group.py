@@ -1,7 +1,7 @@
 """Loads windows of several accounts together: those that have nothing new, and small ones that were read together.
 
 A night of many small accounts takes most of its time per account, not per row. Accounts of a group share a transaction
-and its statements. Whatever cannot be loaded this way, or fails, is left to be loaded alone, which names its fault.
+and its statements. A window that cannot be loaded this way, or fails, is loaded alone, which names its fault.
 """
 
 import logging

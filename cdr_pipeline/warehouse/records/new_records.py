@@ -119,8 +119,9 @@ class NewRecords:
         if not own:
             return nothing
         taken = {"record_ids": [record_id for record_id, _ in own], "dates": sorted({day for _, day in own})}
-        for name in ("restage_records", "delete_restaged_keys", "delete_restaged_records"):
-            self._statements.execute(f"records/{name}", **taken)
+        self._statements.execute("records/restage_records", **taken)
+        self._statements.execute("records/delete_restaged_keys", **taken)
+        self._statements.execute("records/delete_restaged_records", **taken)
         self.by_day -= Counter(day for _, day in own)
         self._staged.update(taken["record_ids"])
         return pl.Series("record_id", taken["record_ids"], dtype=pl.String)
