@@ -1,8 +1,5 @@
 """Days that are open, sealed, restated: cases D01 to D05 and what guards them."""
 
-# An exported day without a file fails the test by itself.
-# pyright: reportOptionalMemberAccess=false
-
 import stat
 import threading
 from dataclasses import replace
