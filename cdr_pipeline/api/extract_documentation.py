@@ -63,9 +63,11 @@ EXTRACT_FILE: Final = Group(None, [], example=None, csv=False, codes=(409, 410))
 EXTRACT_FILE.responses[200] = {
     "description": "the file",
     "content": {
-        media: {"schema": {"type": "string", "format": "binary"}}
-        for media in ("text/csv", "application/json", JSON_LINES, ARROW, XLSX, "application/gzip")
-    },
+        "text/csv": {"schema": TEXT},
+        JSON_LINES: {"schema": TEXT},
+        "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+    }
+    | {media: {"schema": {"type": "string", "format": "binary"}} for media in (ARROW, XLSX, "application/gzip")},
 }
 EXTRACT_FILE.responses[206] = EXTRACT_FILE.responses[200] | {"description": "the range of bytes of the header Range"}
 NEW_EXTRACT.responses[202] |= {

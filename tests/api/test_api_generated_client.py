@@ -12,6 +12,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -33,6 +34,8 @@ DAY = date(2026, 3, 2)
 # upload that is loaded.
 REFUSED = {"decide_v": 403, "seal_v": 403, "restate_v": 403, "own_user_v": 404, "cancel_upload_v": 409}
 TABLE = "id,caller,callee,start_time,duration\r\na1,100,200,2026-03-05T10:00:00Z,60\r\na2,100,200,never,60\r\n"
+# What calls may end, so that each gets one of its own.
+MADE = ("token", "webhook", "extract")
 PERIOD = {"created_from": gregorian(STARTED), "created_to": gregorian(STARTED + timedelta(days=1))}
 
 
@@ -90,11 +93,14 @@ def prepared(api: Served) -> dict[str, Any]:
 
 
 def held(api: Served, number: int) -> str:
-    """Id of a held upload."""
+    """Id of a held upload: its ids are those of calls of another day."""
+    first = TABLE.replace("a1", f"b{number}").replace("never", "2026-03-05T11:00:00Z").replace("a2", f"c{number}")
     with api.client(token_for(api.ctx, "self", "upload")) as client:
-        table = TABLE.replace("03-05", f"03-{number:02}")
-        answer = client.post("/v2/accounts/self/cdrs", content=table, headers={"Content-Type": "text/csv"})
-    return str(answer.json()["data"]["upload_id"])
+        for text in (first, first.replace("03-05", "03-06")):
+            answer = client.post("/v2/accounts/self/cdrs", content=text, headers={"Content-Type": "text/csv"})
+    data = answer.json()["data"]
+    assert data["state"] == "held"
+    return str(data["upload_id"])
 
 
 def model_of(annotation: Any) -> Any:
@@ -140,11 +146,16 @@ def example_of(api: Served, name: str) -> dict[str, Any]:
 
 
 def made(api: Served, kind: str) -> str:
-    """Id of a new token or webhook, for a call that may end it."""
-    body = example_of(api, f"new_{kind}_v2_accounts_account_id_{kind}s")
+    """Id of a new token, webhook or extract, for a call that may end it."""
+    document = document_of(api.url)
+    operation = document["paths"][f"/v2/accounts/{{account_id}}/{kind}s"]["put"]["operationId"]
     with api.client(token_for(api.ctx, "self", "admin")) as client:
-        answer = client.put(f"/v2/accounts/self/{kind}s", json=body)
-    return str(answer.json()["data"][f"{kind}_id"])
+        answer = client.put(f"/v2/accounts/self/{kind}s", json=example_of(api, operation))
+        made_id = str(answer.json()["data"][f"{kind}_id"])
+        path = f"/v2/accounts/self/extracts/{made_id}"
+        while kind == "extract" and client.get(path).json()["data"]["state"] in ("waiting", "running"):
+            time.sleep(0.1)
+    return made_id
 
 
 def test_every_call_of_the_generated_client_works(api: Served, generated: ModuleType) -> None:
@@ -163,11 +174,11 @@ def test_every_call_of_the_generated_client_works(api: Served, generated: Module
             client = generated.Client(base_url=api.url, raise_on_unexpected_status=True)
         if "token_info" in name and "body" not in parameters:
             given["token"] = token
-        given |= {f"{kind}_id": made(api, kind) for kind in ("token", "webhook") if f"{kind}_id" in parameters}
+        given |= {f"{kind}_id": made(api, kind) for kind in MADE if f"{kind}_id" in parameters}
         if "body" in parameters:
             given["body"] = body_of(name, module, api, rows)
         if name.startswith("decide_upload"):
-            given["upload_id"] = held(api, 6 + number % 20)
+            given["upload_id"] = held(api, number)
         try:
             with client:
                 answer = module.sync_detailed(client=client, **given)
