@@ -65,7 +65,7 @@ EXTRACT_FILE.responses[200] = {
     "content": {
         "text/csv": {"schema": TEXT},
         JSON_LINES: {"schema": TEXT},
-        "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+        "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/RecordRow"}}},
     }
     | {media: {"schema": {"type": "string", "format": "binary"}} for media in (ARROW, XLSX, "application/gzip")},
 }

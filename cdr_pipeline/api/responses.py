@@ -356,7 +356,9 @@ LOGIN_SCHEMA.pop("$defs")
 TOKEN_INFO_SCHEMA: Final = {
     "type": "object", "required": ["data"], "properties": {"data": KnownToken.model_json_schema()},
 }  # fmt: skip
-_NAMED: Final = [{"required": [name]} for name in ("account_name", "account_realm", "realm")]
+_NAMED: Final = [
+    {"required": [name], "properties": {name: {"minLength": 1}}} for name in ("account_name", "account_realm", "realm")
+]
 USER_LOGIN_SCHEMA: Final = UserLoginRequest.model_json_schema() | {
     "properties": {"data": UserLogin.model_json_schema() | {"anyOf": _NAMED}}
 }

@@ -43,7 +43,8 @@ BOUNDED: Final = {
     "sha256": 64, "digest": 64, "key_digest": 64, "call_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,
     "dialect": 16, "field": 64, "name": 64, "revision": 32, "version_num": 32,
     "imported_record_id": LONGEST_INDEXED, "api_record_id": LONGEST_INDEXED, "part_of": LONGEST_INDEXED,
-    "user_id": 16, "webhook_id": 16, "alert_id": 64, "rule_id": 64, "run_id": 64,  # made by us or by Dagster
+    "user_id": 16, "webhook_id": 16, "extract_id": 32,
+    "alert_id": 64, "rule_id": 64, "run_id": 64,  # made by us or by Dagster
     "number": 4 * 100, "credit_note": 4 * 100,  # steps: 100 characters of four bytes
     "topic": LONGEST_TOPIC, "channel": 64,  # steps/operations/alert and alert_channels
     "step": 255,  # name of a step of a job
