@@ -4,8 +4,9 @@ The connection is in autocommit mode, so a single statement needs no BEGIN and C
 statements, and each would need two more round trips.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -33,6 +34,16 @@ class StatementRunner:
     def __init__(self, connection: Connection[Any], common: Mapping[str, object] | None = None) -> None:
         self.connection = connection
         self.common = dict(common or {})
+
+    @contextmanager
+    def without_nested_loops(self) -> Generator[None]:
+        """A transaction for statements that join the days of many accounts.
+
+        The planner expects few of these days to match, and would compare each with each.
+        """
+        with self.connection.transaction():
+            self.connection.execute("SET LOCAL enable_nestloop = off", prepare=False)
+            yield
 
     def execute(self, name: str, /, **parameters: object) -> int:
         """Runs a statement and returns the number of rows that it changed."""

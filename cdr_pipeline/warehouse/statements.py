@@ -179,6 +179,12 @@ _SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(identifi
 _RECORD: Final = (*names(), *BOOKKEEPING)
 # Columns that a record has in the table and in the stage.
 _RESTAGED: Final = tuple(column for column in _RECORD if column != "changed_at")
+# Columns of the class Extract.
+_EXTRACT: Final = identifiers((
+    "account_id", "extract_id", "owner_id", "token_id", "request", "form", "compression", "first_moment", "last_moment",
+    "state", "created_at", "attempts", "row_count", "byte_count", "slices", "slices_done", "file_id", "sha256", "error",
+    "ended_at", "expires_at",
+))  # fmt: skip
 # Columns of the class SealedFile, over "files" (export_files) and "days".
 _SEALED_FILE: Final = sql.SQL(
     """
@@ -213,6 +219,8 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "reconciliation/copy_switch_records": {"columns": identifiers(COMPARED_COLUMNS)},
     "reconciliation/copy_carrier_records": {"columns": identifiers(COMPARED_COLUMNS, "cdr")},
     "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
+    "records/claim_extract": {"columns": _EXTRACT},
+    "records/extracts": {"columns": _EXTRACT},
     "days/faulty_files": {"columns": _SEALED_FILE},
     "days/files_to_hash": {"columns": _SEALED_FILE},
     "days/lost_files": {"columns": _SEALED_FILE},

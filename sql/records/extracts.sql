@@ -33,29 +33,10 @@ WHERE owner_id = %(owner_id)s AND extract_id IS DISTINCT FROM %(extract_id)s
 
 -- Name:        extracts
 -- Purpose:     extracts of an account that were requested by some owners, newest first; deleted ones are left out.
--- Parameters:  account_id, owners (array), extract_id (null for all), most.   Grain: extract_id.   Locks: none.
+-- Parameters:  account_id, owners (array), extract_id (null for all), most; columns those of the class Extract.
+-- Grain:       extract_id.   Locks: none.
 SELECT
-    account_id,
-    extract_id,
-    owner_id,
-    token_id,
-    request,
-    form,
-    compression,
-    first_moment,
-    last_moment,
-    state,
-    created_at,
-    attempts,
-    row_count,
-    byte_count,
-    slices,
-    slices_done,
-    file_id,
-    sha256,
-    error,
-    ended_at,
-    expires_at
+    {columns}
 FROM extracts
 WHERE
     account_id = %(account_id)s
@@ -67,8 +48,8 @@ LIMIT %(most)s
 
 -- Name:        claim_extract
 -- Purpose:     claim the oldest extract that waits, or whose process has died; one of each owner is made at a time.
--- Parameters:  claim, seconds (of the claim), now.   Grain: one row or none.   Locks: the row; claimed ones are skipped.
--- Idempotent:  no.
+-- Parameters:  claim, seconds (of the claim), now; columns those of the class Extract.   Grain: one row or none.
+-- Locks:       the row; claimed ones are skipped.   Idempotent: no.
 UPDATE extracts
 SET
     state = 'running',
@@ -100,27 +81,7 @@ WHERE
         FOR UPDATE SKIP LOCKED
     )
 RETURNING
-    account_id,
-    extract_id,
-    owner_id,
-    token_id,
-    request,
-    form,
-    compression,
-    first_moment,
-    last_moment,
-    state,
-    created_at,
-    attempts,
-    row_count,
-    byte_count,
-    slices,
-    slices_done,
-    file_id,
-    sha256,
-    error,
-    ended_at,
-    expires_at
+    {columns}
 
 -- Name:        keep_extract
 -- Purpose:     extend a claim and record how far the file is; no row for a process that has lost its claim.

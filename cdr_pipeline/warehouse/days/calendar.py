@@ -1,6 +1,7 @@
 """Days of many accounts at a glance, from the ledger alone."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 
@@ -54,10 +55,7 @@ class CalendarTable(LedgerTables):
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, only_action: bool = False
     ) -> list[CalendarDay]:
         """Days that have a ledger entry, by account and date; ``only_action`` leaves out those that are in order."""
-        with self.connection.transaction():
-            if not only_action:
-                # The planner expects few days of many accounts and dates to match, and would compare each with each.
-                self.connection.execute("SET LOCAL enable_nestloop = off", prepare=False)
+        with nullcontext() if only_action else self.statements.without_nested_loops():
             return self.statements.records(
                 CalendarDay,
                 "days/calendar",

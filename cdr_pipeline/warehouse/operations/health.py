@@ -161,9 +161,7 @@ class HealthTable(LedgerTables):
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, time_zone: str
     ) -> list[MissingDay]:
         """Days that should be complete and are not, oldest first, by cause."""
-        with self.connection.transaction():
-            # The planner expects few days of many accounts and dates to match, and would compare each with each.
-            self.connection.execute("SET LOCAL enable_nestloop = off", prepare=False)
+        with self.statements.without_nested_loops():
             return self.statements.records(
                 MissingDay,
                 "days/missing_days",
