@@ -21,7 +21,7 @@ from cdr_pipeline.api import extract_maker
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.exports import record_lists
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.records import extracts
+from cdr_pipeline.steps.records import extracts, making_extracts
 from cdr_pipeline.steps.records.extracts import clear_extracts, clear_strays
 from cdr_pipeline.steps.records.making_extracts import claim_extract
 from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
@@ -35,6 +35,7 @@ PATH = "/v2/accounts/self/extracts"
 LIST = "/v2/accounts/self/cdrs"
 YEAR = {"created_from": "2026-01-01T00:00:00Z", "created_to": "2026-12-31T23:59:59Z"}
 MARCH = {"created_from": "2026-03-01T00:00:00Z", "created_to": "2026-03-31T00:00:00Z"}
+EARLIER = datetime(2026, 11, 19, tzinfo=UTC)
 # Calls of some months; a cell that a spreadsheet would run, one with a line end, one with a backslash.
 CALLS = (
     {"started_at": STARTED, "duration_seconds": "30", "caller_id_name": "=1+1"},
@@ -88,12 +89,12 @@ def ended(api: Served, response: httpx2.Response, *, token: str | None = None, a
         time.sleep(0.05)
 
 
-def made(api: Served, **data: Any) -> bytes:
+def made(api: Served, account: str = "self", **data: Any) -> bytes:
     """The file of a request."""
-    response = request(api, data)
-    extract = ended(api, response)
+    response = request(api, data, token=api.tokens[account], path=f"/v2/accounts/{account}/extracts")
+    extract = ended(api, response, account=account)
     assert extract["state"] == "ready", extract
-    file = api.get(f"{response.headers['location']}/file")
+    file = api.get(f"{response.headers['location']}/file", account)
     assert file.status_code == 200
     assert (extract["bytes"], extract["sha256"]) == (len(file.content), hashlib.sha256(file.content).hexdigest())
     assert file.headers["x-content-sha256"] == extract["sha256"]
@@ -286,6 +287,48 @@ def test_a_slow_day_ends_the_extract_with_its_date(ctx: RunContext) -> None:
         assert "2026-03-01 took longer than 0.3 seconds" in extract["error"]["message"]
         file = api.get(f"{PATH}/{extract['extract_id']}/file")
         assert (file.status_code, file.json()["message"]) == (409, "extract_failed")
+
+
+@pytest.mark.parametrize("fault", ["timeout", "connection"])
+def test_a_slice_that_fails_for_a_moment_is_read_again(ctx: RunContext, fault: str) -> None:
+    know(ctx)
+    store(ctx, "self", *CALLS, now=ctx.clock() - timedelta(1))
+    with serving(ctx, serve_extract_seconds=0.1, serve_download_seconds=30 if fault == "connection" else 0.4) as api:
+        with psycopg.connect(api.ctx.url, autocommit=True) as connection:
+            with connection.transaction():
+                connection.execute("LOCK TABLE cdr_links IN ACCESS EXCLUSIVE MODE")
+                response = request(api, {"parameters": YEAR})
+                path = response.headers["location"]
+                wait_for(lambda: api.get(path).json()["data"]["slices"] > 0)
+                if fault == "connection":
+                    waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    wait_for(lambda: connection.execute(waiting).fetchone() is not None)
+                else:
+                    time.sleep(0.5)
+            extract = ended(api, response)
+            assert connection.execute("SELECT attempts FROM extracts").fetchall() == [(1,)]
+        assert (extract["state"], extract["rows"], extract["slices_done"]) == ("ready", 4, extract["slices"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "form"),
+    [
+        ({"created_from": "2026-03-02T09:00:00Z", "created_to": "2026-03-03T12:00:00Z"}, "csv"),
+        ({"business_date": "2026-03-02", "ascending": "true"}, "json_lines"),
+    ],
+)
+def test_a_day_with_too_many_rows_is_divided(
+    shared: Served, parameters: dict[str, str], form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two of the calls end in the same second, so that their slice cannot be divided.
+    starts = [STARTED + timedelta(seconds=seconds) for seconds in (0, 0, 1, 18_000)]
+    store(shared.ctx, "sibling", *({"started_at": moment, "duration_seconds": "30"} for moment in starts), now=EARLIER)
+    monkeypatch.setattr(making_extracts, "_MOST_SLICE_BYTES", 24)
+    query = parameters | {"fields": "id"}
+    accept = "csv" if form == "csv" else "ndjson"
+    listed = shared.get("/v2/accounts/sibling/cdrs", "sibling", accept=accept, **query).content
+    assert listed.count(b"call") == 4
+    assert made(shared, "sibling", format=form, parameters=query) == listed
 
 
 def test_an_account_has_a_bound_on_waiting_extracts(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:

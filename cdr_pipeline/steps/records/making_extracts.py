@@ -1,15 +1,19 @@
-"""Makes the files of extracts in slices of one day, or of several if they are fast, so that a slow day is named.
+"""Makes the files of extracts in slices. All rows are those that were known at the time of the request.
+
+The rows of a slice are added to the file when it is complete. A slice that takes too long or has too many rows is
+divided, and one that fails for a moment is repeated, without losing the file so far.
 
 A process claims an extract and extends the claim while it works. If the process is killed, another one makes the file
-again from the beginning. All rows are those that were known at the time of the request.
+again from the beginning.
 """
 
 import logging
 import secrets
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from shutil import disk_usage
 from time import monotonic
 from typing import Final
@@ -17,10 +21,12 @@ from typing import Final
 from cdr_pipeline.core.records.search import Search
 from cdr_pipeline.errors import CdrError, ExtractAbandoned, FolderNotWritable, WarehouseTimeout
 from cdr_pipeline.exports.extract_file import FROM_JSON, ExtractFile, remove_extract
+from cdr_pipeline.exports.slice_rows import SliceRows
 from cdr_pipeline.files.durable import remove
 from cdr_pipeline.files.store import StorePath
 from cdr_pipeline.steps.failure import folder_fault
 from cdr_pipeline.steps.operations.disk import LEAST_FREE_BYTES
+from cdr_pipeline.steps.records.extract_slices import ExtractSlices
 from cdr_pipeline.steps.records.extracts import extract_path
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
@@ -31,20 +37,19 @@ CLAIM_SECONDS: Final = 30.0
 _MOST_ATTEMPTS: Final = 5
 # Pause after the first temporary failure; it grows with the attempts.
 _PAUSE: Final = timedelta(seconds=30)
-_DAY: Final = timedelta(days=1)
-# The day of the single slice of a search without a period.
-_ANY_DAY: Final = date(2000, 1, 1)
-# Days of a slice, at most, and how long a slice takes that is fast or slow.
-_MOST_DAYS: Final = 31
-_FAST_SECONDS: Final = 1.0
-_SLOW_SECONDS: Final = 10.0
-# A record is saved at most this long after the business date on which it started; a zone adds a day on either side.
-_LONGEST: Final = timedelta(days=33)
+# Seconds between the attempts to read a slice while the warehouse cannot be reached.
+_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+# Bytes of the rows of a slice that can be divided.
+_MOST_SLICE_BYTES: Final = 256 * 1024**2
 _log = logging.getLogger(__name__)
 
 
 class MakingStopped(Exception):
     """The server ends, or the extract was cancelled or is made by another process."""
+
+
+class _SliceTooLarge(Exception):
+    """The slice has more bytes than are kept apart from the file."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +69,9 @@ class Making:
     _stopped: threading.Event = field(default_factory=threading.Event)
     _lost: bool = False
     _file: ExtractFile | None = None
-    _slices: "_Slices | None" = None
+    _slices: ExtractSlices | None = None
+    _failures: int = 0
+    _is_partial: bool = False
     _reading: ExtractTable | None = None
 
     def begin(self, search: Search) -> None:
@@ -87,8 +94,8 @@ class Making:
         with self._ledger() as ledger:
             used = ledger.extracts.use_of(extract.owner_id, without=extract.extract_id)
             days = None if search.span is None else ledger.extracts.recorded_days(extract.account_id)
-        self._slices = _Slices(search, days)
-        self._progress = ExtractProgress(slices=self._slices.days_left)
+        self._slices = ExtractSlices(search, days)
+        self._progress = ExtractProgress(slices=self._slices.total)
         # A process that was killed has left what it had written.
         remove_extract(settings.extract_dir / extract.account_id, extract.extract_id)
         target = extract_path(settings, extract, self.claim)
@@ -104,24 +111,19 @@ class Making:
         """
         file, slices = self._file, self._slices
         assert file is not None and slices is not None  # noqa: S101, PT018 - begin comes first
-        if not slices.days_left:
+        if slices.is_done:
             self._complete(file)
             return False
         self._require_space()
-        began_at = monotonic()
-        search = slices.take()
         try:
-            self._copy(search, file)
-        except WarehouseTimeout:
+            self._write_slice(slices, file)
+        except (_SliceTooLarge, CdrError) as error:
             if self._stopped.is_set():
                 raise MakingStopped from None
-            raise _too_slow(search, self.ctx.settings.serve_download_seconds) from None
-        except CdrError:
-            if self._stopped.is_set():
-                raise MakingStopped from None
-            raise
-        slices.note_seconds(monotonic() - began_at)
-        self._progress = replace(self._progress, slices_done=self._progress.slices - slices.days_left)
+            self._try_again(error, slices)
+        else:
+            self._failures = 0
+            self._progress = replace(self._progress, slices_done=slices.done)
         return True
 
     def keep(self) -> None:
@@ -174,21 +176,63 @@ class Making:
         """The ledger with the time limit of a search: a locked table must not hold up the other extracts."""
         return replace(self.ctx, statement_seconds=self.ctx.settings.serve_search_seconds).ledger()
 
-    def _copy(self, search: Search, file: ExtractFile) -> None:
-        seconds, as_json = self.ctx.settings.serve_download_seconds, self.extract.form in FROM_JSON
+    def _write_slice(self, slices: ExtractSlices, file: ExtractFile) -> None:
+        began_at, limit = monotonic(), self.ctx.settings.serve_download_seconds
+        with SliceRows(self.ctx.settings.local_dir) as kept:
+            for piece, lines in self._read(slices, kept, limit):
+                self._add(piece, lines, file)
+            share = max((monotonic() - began_at) / limit, kept.size / _MOST_SLICE_BYTES)
+            for piece, lines in kept.pieces():
+                self._add(piece, lines, file)
+        self._is_partial = False
+        slices.complete(monotonic() - began_at, share)
+
+    def _read(self, slices: ExtractSlices, kept: SliceRows, seconds: float) -> Generator[tuple[bytes, int]]:
+        """Reads the current slice into ``kept``; yields only what is too much of a slice that cannot be divided."""
         with self.ctx.ledger() as ledger:
             self._reading = ledger.extracts
             try:
-                begins = True
-                for piece, lines in ledger.extracts.rows(search, as_json=as_json, seconds=seconds):
-                    if self._stopped.is_set():
-                        raise MakingStopped
-                    file.add(piece, begins=begins)
-                    rows = self._progress.row_count + lines - (begins and not as_json)
-                    self._progress = replace(self._progress, row_count=rows, byte_count=file.size)
-                    begins = False
+                rows = ledger.extracts.rows(slices.current(), as_json=self._is_json, seconds=seconds)
+                with closing(rows):
+                    for piece, lines in rows:
+                        if self._stopped.is_set():
+                            raise MakingStopped
+                        kept.add(piece, lines)
+                        if kept.size > _MOST_SLICE_BYTES:
+                            if not slices.is_shortest:
+                                raise _SliceTooLarge
+                            yield from kept.pieces()
+                            kept.clear()
             finally:
                 self._reading = None
+
+    def _add(self, piece: bytes, lines: int, file: ExtractFile) -> None:
+        begins = not self._is_partial
+        self._is_partial = True
+        file.add(piece, begins=begins)
+        rows = self._progress.row_count + lines - (begins and not self._is_json)
+        self._progress = replace(self._progress, row_count=rows, byte_count=file.size)
+
+    def _try_again(self, error: Exception, slices: ExtractSlices) -> None:
+        """Divides the slice, or waits for a moment. Raises the error if neither helps."""
+        if not self._is_partial:
+            if isinstance(error, _SliceTooLarge) or (isinstance(error, WarehouseTimeout) and not slices.is_shortest):
+                slices.divide()
+                return
+            if isinstance(error, CdrError) and error.retryable and self._failures < len(_RETRY_SECONDS):
+                self._stopped.wait(_RETRY_SECONDS[self._failures])
+                self._failures += 1
+                return
+        if isinstance(error, WarehouseTimeout):
+            raise WarehouseTimeout(
+                f"{slices.named} took longer than {self.ctx.settings.serve_download_seconds:g} seconds",
+                hint="request fewer columns or a narrower search, or have CDR_SERVE_DOWNLOAD_SECONDS raised",
+            ) from None
+        raise error
+
+    @property
+    def _is_json(self) -> bool:
+        return self.extract.form in FROM_JSON
 
     def _complete(self, file: ExtractFile) -> None:
         sha256 = file.place()
@@ -223,68 +267,3 @@ def claim_extract(ctx: RunContext) -> Making | None:
     with ctx.ledger() as ledger:
         extract = ledger.extracts.claim(claim, seconds=CLAIM_SECONDS, now=ctx.clock())
     return None if extract is None else Making(extract, ctx, claim)
-
-
-class _Slices:
-    """The parts of a search in the order of its rows: days (UTC), without those on which the account has no records.
-
-    Args:
-        search: the search with its whole period; without one, it is a single part.
-        days: first and last business date of the records of the account; None if there are none.
-    """
-
-    def __init__(self, search: Search, days: tuple[date, date] | None) -> None:
-        self._search = search
-        self._at_once = 1
-        span = search.span
-        self._first = self._last = _ANY_DAY
-        if span is not None:
-            self._first, self._last = span.first.date(), span.last.date()
-            if days is None or days[1] + _LONGEST < self._first or days[0] - 2 * _DAY > self._last:
-                # Nothing is found, but the file has a header.
-                self._first = self._last
-            else:
-                self._first = max(self._first, days[0] - 2 * _DAY)
-                self._last = min(self._last, days[1] + _LONGEST)
-
-    @property
-    def days_left(self) -> int:
-        """Number of days that are not taken yet."""
-        return max(0, (self._last - self._first).days + 1)
-
-    def take(self) -> Search:
-        """The next part of the search."""
-        count = min(self._at_once, self.days_left) - 1
-        if self._search.ascending:
-            first, last = self._first, self._first + count * _DAY
-            self._first = last + _DAY
-        else:
-            first, last = self._last - count * _DAY, self._last
-            self._last = first - _DAY
-        span = self._search.span
-        if span is None:
-            return self._search
-        bounds = max(span.first, _begin_of(first)), min(span.last, _begin_of(last + _DAY) - timedelta(seconds=1))
-        return replace(self._search, span=replace(span, first=bounds[0], last=bounds[1]))
-
-    def note_seconds(self, seconds: float) -> None:
-        """Takes more days at once after a fast part, one day after a slow one."""
-        if seconds > _SLOW_SECONDS:
-            self._at_once = 1
-        elif seconds < _FAST_SECONDS:
-            self._at_once = min(2 * self._at_once, _MOST_DAYS)
-
-
-def _begin_of(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
-def _too_slow(search: Search, seconds: float) -> WarehouseTimeout:
-    span = search.span
-    days = "the records" if span is None else f"the records of {span.first:%Y-%m-%d}"
-    if span is not None and span.last.date() > span.first.date():
-        days += f" to {span.last:%Y-%m-%d}"
-    return WarehouseTimeout(
-        f"{days} took longer than {seconds:g} seconds",
-        hint="request fewer columns or a narrower search, or have CDR_SERVE_DOWNLOAD_SECONDS raised",
-    )
