@@ -213,6 +213,7 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "records/insert_history_of_staged": {"columns": identifiers(_RECORD), "present": identifiers(_RECORD, "present")},
     "records/insert_withdrawn_history": {"columns": identifiers(_RECORD), "present": identifiers(_RECORD, "present")},
     "records/insert_records": {"columns": identifiers(_RECORD), "values": _inserted()},
+    "records/move_records": {"columns": identifiers(_RECORD)},
     "records/restage_records": {"columns": identifiers(_RESTAGED), "stored": identifiers(_RESTAGED, "stored")},
     "records/update_records": {"assignments": _assignments()},
     "records/update_staged_records": {"assignments": _assignments()},

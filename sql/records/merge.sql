@@ -40,12 +40,13 @@ COPY {table} ({columns}) FROM STDIN (FORMAT csv)
 
 -- Name:        own_records
 -- Purpose:     which of some records the batch itself has inserted.
--- Parameters:  account_id, origin, batch_id, record_ids (array); dates (array): days of the batch's inserted records.
+-- Parameters:  table: cdr, or the table of a month that is not its partition yet; account_id, origin, batch_id,
+--              record_ids (array); dates (array): days of the batch's inserted records.
 -- Grain:       record_id.   Locks: none.
 SELECT
     record_id,
     business_date
-FROM cdr
+FROM {table}
 WHERE
     account_id = %(account_id)s
     AND origin = %(origin)s
@@ -55,13 +56,13 @@ WHERE
 
 -- Name:        restage_records
 -- Purpose:     copy records that the batch has inserted back to the stage, because the batch delivers them again.
--- Parameters:  account_id, origin, batch_id, record_ids (array); dates (array): days of these records.
+-- Parameters:  table as own_records; account_id, origin, batch_id, record_ids (array); dates (array): their days.
 -- Grain:       account_id, origin, record_id.   Locks: none beyond the rows written.   Idempotent: no; the batch is.
 INSERT INTO cdr_stage ({columns}, believed_equal)
 SELECT
     {stored},
     false
-FROM cdr AS stored
+FROM {table} AS stored
 WHERE
     stored.account_id = %(account_id)s
     AND stored.origin = %(origin)s
@@ -78,7 +79,7 @@ WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(
 -- Name:        delete_restaged_records
 -- Purpose:     delete records that restage_records has copied.
 -- Parameters:  as restage_records.   Grain: record_id.   Locks: the rows deleted.   Idempotent: yes.
-DELETE FROM cdr
+DELETE FROM {table}
 WHERE
     account_id = %(account_id)s
     AND origin = %(origin)s

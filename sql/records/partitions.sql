@@ -4,6 +4,13 @@
 -- Locks:       none that a reader or writer of the parent would wait for.   Idempotent: yes.
 CREATE TABLE IF NOT EXISTS {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 
+-- Name:        add_partition_key
+-- Purpose:     build the primary key of a table that becomes a partition; it has the columns of the parent's key, so
+--              that the partition keeps it.
+-- Parameters:  partition: name of the table.
+-- Locks:       ACCESS EXCLUSIVE on a table that no other session sees yet.   Idempotent: no.
+ALTER TABLE {partition} ADD PRIMARY KEY (record_id, account_id, origin, business_date)
+
 -- Name:        analyze_partition
 -- Purpose:     give a table that a batch has filled its first statistics, those of its indexes' expressions included.
 -- Parameters:  partition: name of the table.
@@ -17,6 +24,20 @@ ANALYZE {partition}
 --              take ACCESS EXCLUSIVE, and two loads that have read the parent already would deadlock over it.
 -- Idempotent:  no; the caller holds the lock on partitions and has seen that it is missing.
 ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM ({first_day}) TO ({end_day})
+
+-- Name:        holds_partitions
+-- Purpose:     whether this transaction holds the lock of lock_partitions.
+-- Parameters:  none.   Grain: one row.   Locks: none.
+SELECT EXISTS (
+    SELECT 1
+    FROM pg_locks
+    WHERE
+        locktype = 'advisory'
+        AND pid = pg_backend_pid()
+        AND granted
+        AND classid::bigint << 32 | objid::bigint = 7230114226002
+        AND mode = 'ExclusiveLock'
+) AS found
 
 -- Name:        lock_partitions
 -- Purpose:     allow one process at a time to add partitions; the others then see the new partitions.
@@ -39,6 +60,20 @@ WHERE
             AND pg_class.relname = 'cdr_y' || to_char(wanted.month, 'YYYY"m"MM')
     )
 ORDER BY wanted.month
+
+-- Name:        move_records
+-- Purpose:     copy the records of a table that was filled for a month which another load has created meanwhile.
+-- Parameters:  partition: name of the table; columns all columns of cdr.   Grain: account_id, origin, record_id.
+-- Locks:       the rows written.   Idempotent: no; the table is dropped afterwards.
+INSERT INTO cdr ({columns})
+SELECT {columns}
+FROM {partition}
+
+-- Name:        rename_partition
+-- Purpose:     give a table that was filled for a new month the name of the month's partition.
+-- Parameters:  partition, new_name: names; the caller holds the lock on partitions.
+-- Locks:       ACCESS EXCLUSIVE on a table that no other session sees yet.   Idempotent: no.
+ALTER TABLE {partition} RENAME TO {new_name}
 
 -- Name:        unanalyzed_tables
 -- Purpose:     tables of records and links that have rows and were never analyzed. Without statistics the planner expects

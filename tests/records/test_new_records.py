@@ -10,6 +10,7 @@ from uuid import uuid4
 import polars as pl
 import psycopg
 import pytest
+from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.fields.schemas import LINE
@@ -18,6 +19,7 @@ from cdr_pipeline.errors import ValueNotStorable
 from cdr_pipeline.warehouse.records import new_records
 from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
 from cdr_pipeline.warehouse.records.loading import BatchLoad, batch_load
+from cdr_pipeline.warehouse.server import engine
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.records import STARTED, rows
 
@@ -165,6 +167,86 @@ def test_a_load_that_fails_leaves_no_copied_record(
     _raising(warehouse_url, fails)
     assert _state(warehouse_url, "acct") == [[], [], [], [], []]
     assert _load(warehouse_url, "window", rows({"record_id": "a"}))[0].counts.inserted == 1
+
+
+def _wait_at_most(monkeypatch: pytest.MonkeyPatch, time: str) -> None:
+    """Limits how long all sessions wait for a lock."""
+    settings = engine._SESSION_SET  # pyright: ignore[reportPrivateUsage]
+    limited = sql.SQL("{}, set_config('lock_timeout', {}, false)").format(settings, sql.Literal(time))
+    monkeypatch.setattr(engine, "_SESSION_SET", limited)
+
+
+def _rows_of(account: str, day: date, *record_ids: str) -> pl.DataFrame:
+    began = STARTED.replace(year=day.year, month=day.month, day=day.day)
+    return rows(
+        *(
+            {"account_id": account, "record_id": record_id, "line": line, "started_at": began, "business_date": day}
+            for line, record_id in enumerate(record_ids)
+        )
+    )
+
+
+@pytest.mark.parametrize("filled_from", [1, 1_000])
+def test_loads_that_need_new_months_do_not_wait_for_a_load_that_has_begun(
+    warehouse_url: str, monkeypatch: pytest.MonkeyPatch, filled_from: int
+) -> None:
+    _copied_from(monkeypatch, 1)
+    monkeypatch.setattr(new_records, "WORTH_FILLING", filled_from)
+    _wait_at_most(monkeypatch, "3s")
+    may, june = date(2026, 5, 4), date(2026, 6, 4)
+    header = BatchHeader("long", uuid4(), "window", "source", NOW, date(2026, 3, 2))
+    with connect(warehouse_url) as connection, batch_load(connection, header) as load:
+        load.stage(_rows_of("long", may, "a", "b", "c"))
+        load.stage(_rows_of("long", may, "c"))
+        for day in (may, june):
+            assert _load(warehouse_url, "window", _rows_of("other", day, f"{day}"), account="other")[0].counts.inserted
+        load.stage(_rows_of("long", may, "d"))
+        load.settle()
+        counts = load.finish(read=5).counts
+    assert (counts.inserted, counts.duplicate) == (4, 1)
+    with psycopg.connect(warehouse_url) as reader:
+        stored = reader.execute("SELECT account_id, record_id FROM cdr_y2026m05 ORDER BY 1, 2").fetchall()
+        left = reader.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'cdr_filling%'").fetchone()
+    assert stored == [*(("long", record_id) for record_id in "abcd"), ("other", "2026-05-04")]
+    assert left == (0,)
+
+
+def test_a_month_that_was_filled_has_the_indexes_of_the_others(
+    warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _copied_from(monkeypatch, 1)
+    monkeypatch.setattr(new_records, "WORTH_FILLING", 1)
+    # The second chunk has a record of the first, so that the table gets its key before it is attached.
+    repeated = [_rows_of("acct", date(2026, 7, 4), *ids) for ids in ("ab", "bc")]
+    assert _load(warehouse_url, "window", *repeated)[0].counts.inserted == 3
+    _load(warehouse_url, "window", _rows_of("acct", date(2026, 8, 4), "d"))
+    parents = (
+        "SELECT i.inhparent::regclass::text FROM pg_inherits AS i INNER JOIN pg_index AS x ON x.indexrelid = i.inhrelid"
+        " WHERE x.indrelid = %s::regclass ORDER BY 1"
+    )
+    with psycopg.connect(warehouse_url) as reader:
+        filled, other = (reader.execute(parents, [f"cdr_y2026m{month}"]).fetchall() for month in ("07", "08"))
+        assert reader.execute("SELECT count(*) FROM cdr_history_y2026m07").fetchone() == (0,)
+    assert filled == other
+    assert ("cdr_pkey",) in filled
+
+
+def test_a_month_that_is_created_within_a_load_that_has_attached_one(
+    warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _copied_from(monkeypatch, 1)
+    monkeypatch.setattr(new_records, "WORTH_FILLING", 2)
+    _wait_at_most(monkeypatch, "3s")
+    header = BatchHeader("acct", uuid4(), "upload", "source", NOW)
+    lines = [frame.with_columns(pl.lit("imported").alias("origin")) for frame in (
+        _rows_of("acct", date(2026, 9, 4), "a", "b"), _rows_of("acct", date(2026, 10, 4), "c")
+    )]  # fmt: skip
+    with connect(warehouse_url) as connection, batch_load(connection, header) as load:
+        load.stage(lines[0])
+        load.close_replayed_rejects()
+        load.stage(lines[1])
+        load.settle()
+        assert load.finish(read=3).counts.inserted == 3
 
 
 def _raising(url: str, work: Callable[[BatchLoad], None]) -> None:

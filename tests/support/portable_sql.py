@@ -25,7 +25,7 @@ _FILLED: Final = {
     "names": "page.id", "order": "record.started_at", "table": "cdr", "stage": "cdr_stage", "partition": "cdr_y2026m01",
     "first_day": "'2026-01-01'", "end_day": "'2026-02-01'", "before": "true", "after": "true", "searched": "raw",
     "values": "1", "present": "present.record_id", "assignments": "raw = ''", "cells": "record_id",
-    "stored": "account_id, carrier", "among": "true", "legs": "cdr_merged",
+    "stored": "account_id, carrier", "new_name": "cdr_y2026m01", "among": "true", "legs": "cdr_merged",
 }  # fmt: skip
 # A node of a parsed statement; each class has its own attributes, and the rules look at few of them.
 Node = Any

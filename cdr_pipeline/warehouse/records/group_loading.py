@@ -174,7 +174,7 @@ class AccountGroup:
         return rows.join(known, on=_RECORD, how="left", maintain_order="left")
 
     def _insert(self, rows: pl.DataFrame, now: datetime) -> None:
-        add_missing_partitions(self.connection, rows[DAY].unique().to_list())
+        add_missing_partitions(self.connection, rows[DAY].unique().to_list(), apart=True)
         records = rows.with_columns(pl.lit(now.isoformat()).alias("changed_at")).select(
             *(csv_value(item.name, item.kind) for item in FIELDS), *BOOKKEEPING
         )
@@ -182,7 +182,7 @@ class AccountGroup:
         self._statements.copy("records/copy_keys", rows.select(KEYS))
 
     def _update(self, rows: pl.DataFrame, now: datetime) -> None:
-        add_missing_partitions(self.connection, rows[DAY].unique().to_list())
+        add_missing_partitions(self.connection, rows[DAY].unique().to_list(), apart=True)
         open_stage(self.connection)
         staged = rows.with_columns(pl.lit(value=False).alias("believed_equal"))
         self._statements.copy(

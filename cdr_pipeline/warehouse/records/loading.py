@@ -286,6 +286,7 @@ class BatchLoad:
                 self._statements.common,
                 self._new,
                 own_stage=self._own_stage,
+                kept=self.keep,
                 any_staged=self._in_stage > self.known,
                 withdrawn=self._withdrawn_days,
             )

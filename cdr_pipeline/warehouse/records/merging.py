@@ -1,23 +1,28 @@
 """Merges the staged records of a batch: history, updates, inserts, links and the change counters of days."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from cdr_pipeline.core.records.links import IMPORTED
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts, link_batch
 from cdr_pipeline.warehouse.records.new_records import WORTH_FILLING, NewRecords
-from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name, whole_months
+from cdr_pipeline.warehouse.records.partitions import (
+    FilledMonth,
+    add_missing_partitions,
+    missing_months,
+    whole_months,
+)
 from cdr_pipeline.warehouse.records.staging import indexed_stage
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
-from cdr_pipeline.warehouse.statements import named, on_table
+from cdr_pipeline.warehouse.statements import on_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ def merge_staged(
     new_records: NewRecords,
     *,
     own_stage: bool,
+    kept: bool,
     any_staged: bool,
     withdrawn: frozenset[date] = frozenset(),
 ) -> MergeCounts:
@@ -53,6 +59,7 @@ def merge_staged(
         parameters: statement parameters of the batch.
         new_records: records that the batch has inserted without the stage.
         own_stage: whether the session has its own stage, as on a server without Citus.
+        kept: whether the batch is stored; a preview is rolled back.
         any_staged: whether rows are staged besides keys of unchanged records.
         withdrawn: days of records that the batch has withdrawn.
 
@@ -60,7 +67,6 @@ def merge_staged(
         UnbalancedBatch: stored records that the batch changes are missing from the table.
     """
     statements = StatementRunner(connection, parameters)
-    new_records.attach_filled()
     affected = statements.tuples("records/affected_days") if any_staged else []
     if not affected and not withdrawn and not new_records.count:
         return NOTHING_MERGED
@@ -70,14 +76,13 @@ def merge_staged(
     for day, before, rows in affected:
         if before is None:
             new_rows[day] += rows
-    filled: dict[date, int] = {}
-    with missing_partitions(connection, new_days) as new_months:
-        # A record that moves into a new month needs an attached partition; a batch of new records can fill it first.
-        if own_stage and not old_days:
-            filled = _fill(connection, parameters, new_months, new_rows)
-    for month in filled:
-        # Without statistics, the next load may compare each of its records with all of the month, for minutes.
-        connection.execute(named("records/analyze_partition", partition=sql.Identifier(partition_name("cdr", month))))
+    # A record that moves into a new month needs an attached partition; a batch of new records can fill it first.
+    months = _worth_filling(connection, new_rows) if own_stage and not old_days else set()
+    unfilled = {day for day in new_days if day.replace(day=1) not in months | new_records.filled}
+    # Months that are filled are attached last, because other loads that create a month wait from then on.
+    add_missing_partitions(connection, unfilled, apart=own_stage and kept)
+    filled = _fill(connection, parameters, months, new_rows)
+    new_records.attach_filled()
     updated = 0
     if old_days:
         with indexed_stage(statements, own_stage=own_stage):
@@ -101,16 +106,26 @@ def merge_staged(
     return MergeCounts(inserted, updated, frozenset(touched))
 
 
+def _worth_filling(connection: Connection[Any], new_rows: Counter[date]) -> set[date]:
+    """Missing months that get enough records to be filled before they are attached."""
+    rows = Counter[date]()
+    for day, count in new_rows.items():
+        rows[day.replace(day=1)] += count
+    return set(missing_months(connection, (month for month, count in rows.items() if count >= WORTH_FILLING)))
+
+
 def _fill(
-    connection: Connection[Any], parameters: dict[str, Any], months: Sequence[date], new_rows: Counter[date]
+    connection: Connection[Any], parameters: dict[str, Any], months: Iterable[date], new_rows: Counter[date]
 ) -> dict[date, int]:
-    """Inserts records into the tables of new months that have enough of them; returns their number by month."""
-    days = {month: [day for day in new_rows if day.replace(day=1) == month] for month in months}
-    return {
-        month: _insert(connection, parameters, partition_name("cdr", month), days[month])
-        for month in months
-        if sum(new_rows[day] for day in days[month]) >= WORTH_FILLING
-    }
+    """Inserts records into tables that become the partitions of new months; returns their number by month."""
+    tables = [FilledMonth(connection, month, parameters["batch_id"]) for month in sorted(months)]
+    filled: dict[date, int] = {}
+    for table in tables:
+        days = [day for day in new_rows if day.replace(day=1) == table.month]
+        filled[table.month] = _insert(connection, parameters, table.name, days)
+    for table in tables:
+        table.attach()
+    return filled
 
 
 def _update(statements: StatementRunner, account_id: str, affected: Sequence[tuple[Any, ...]]) -> int:

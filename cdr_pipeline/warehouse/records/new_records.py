@@ -5,22 +5,21 @@ stage, where the rules for repeated records decide.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Set as AbstractSet
+from datetime import date
+from typing import Any, Final
 
 import polars as pl
-from psycopg import Connection, sql
+from psycopg import Connection, Cursor, sql
 
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.core.fields.schemas import DAY
 from cdr_pipeline.core.records.identity import is_fingerprint
 from cdr_pipeline.core.records.stored_extra import with_extra_of
 from cdr_pipeline.warehouse.records.csv_values import csv_value, text_array
-from cdr_pipeline.warehouse.records.partitions import attach, create_missing, partition_name
+from cdr_pipeline.warehouse.records.partitions import FilledMonth, add_missing_partitions, missing_months
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
-from cdr_pipeline.warehouse.statements import BOOKKEEPING, KEYS, named
-
-if TYPE_CHECKING:
-    from datetime import date
+from cdr_pipeline.warehouse.statements import BOOKKEEPING, KEYS, on_table
 
 # Batches whose first chunk has fewer rows are staged: few rows cost little, and one transaction less locks partitions.
 COPIED_FROM: Final = 2_000
@@ -52,7 +51,7 @@ class NewRecords:
         self._own_stage = own_stage
         self._enabled: bool | None = None if enabled else False
         self._months: set[date] = set()
-        self._filled: set[date] = set()
+        self._filled: dict[date, FilledMonth] = {}
         self._staged: set[str] = set()
 
     @property
@@ -94,9 +93,9 @@ class NewRecords:
         now: Any = self._statements.common["now"]
         records = rows.with_columns(pl.lit(now.isoformat()).alias("changed_at"))
         month = rows[DAY].dt.month_start()
-        for filled in sorted(self._filled & set(month.unique())):
-            self._copy(partition_name("cdr", filled), records.filter(month == filled))
-        self._copy("cdr", records.filter(~month.is_in(pl.Series(sorted(self._filled), dtype=pl.Date).implode())))
+        for filled, table in self._filled.items():
+            self._copy(table.name, records.filter(month == filled))
+        self._copy("cdr", records.filter(~month.is_in(pl.Series(list(self._filled), dtype=pl.Date).implode())))
         # In the order of the index, neighbours are inserted into the same page.
         self._statements.copy("records/copy_keys", rows.select(KEYS).sort("record_id"))
 
@@ -112,41 +111,53 @@ class NewRecords:
         nothing = pl.Series("record_id", [], dtype=pl.String)
         if not self.count or record_ids.is_empty():
             return nothing
-        self.attach_filled()
-        own = self._statements.tuples(
-            "records/own_records", record_ids=text_array(record_ids), dates=sorted(self.by_day)
-        )
-        if not own:
-            return nothing
-        taken = {"record_ids": [record_id for record_id, _ in own], "dates": sorted({day for _, day in own})}
-        self._statements.execute("records/restage_records", **taken)
+        taken: list[str] = []
+        for table in self._filled.values():
+            table.add_key()
+            taken += self._take_back_from(table.name, record_ids)
+        return pl.Series("record_id", taken + self._take_back_from("cdr", record_ids), dtype=pl.String)
+
+    def _take_back_from(self, table: str, record_ids: pl.Series) -> list[str]:
+        own = self._run("records/own_records", table, record_ids=text_array(record_ids), dates=sorted(self.by_day))
+        found = own.fetchall()
+        if not found:
+            return []
+        taken = {"record_ids": [record_id for record_id, _ in found], "dates": sorted({day for _, day in found})}
+        self._run("records/restage_records", table, **taken)
         self._statements.execute("records/delete_restaged_keys", **taken)
-        self._statements.execute("records/delete_restaged_records", **taken)
-        self.by_day -= Counter(day for _, day in own)
+        self._run("records/delete_restaged_records", table, **taken)
+        self.by_day -= Counter(day for _, day in found)
         self._staged.update(taken["record_ids"])
-        return pl.Series("record_id", taken["record_ids"], dtype=pl.String)
+        return taken["record_ids"]
+
+    def _run(self, name: str, table: str, **parameters: object) -> Cursor[Any]:
+        return self._connection.execute(on_table(name, "table", table), self._statements.common | parameters)
+
+    @property
+    def filled(self) -> AbstractSet[date]:
+        """First days of the months that are filled before they are attached."""
+        return self._filled.keys()
 
     def attach_filled(self) -> None:
         """Attaches months that were filled; their indexes are built by sorting."""
         for month in sorted(self._filled):
-            attach(self._connection, month)
-            # Without statistics, the next load may compare each of its records with all of the month, for minutes.
-            table = sql.Identifier(partition_name("cdr", month))
-            self._connection.execute(named("records/analyze_partition", partition=table))
-        self._filled.clear()
+            self._filled.pop(month).attach()
 
-    def _add_months(self, counts: "dict[date, int]") -> None:
+    def _add_months(self, counts: dict[date, int]) -> None:
+        if self._filled:
+            missing = missing_months(self._connection, self._filled)
+            for month in self._filled.keys() - set(missing):
+                self._filled.pop(month).attach()
         by_month: Counter[date] = Counter()
         for day, rows in counts.items():
             by_month[day.replace(day=1)] += rows
         unknown = by_month.keys() - self._months
         if not unknown:
             return
-        for month in create_missing(self._connection, unknown):
-            if self._own_stage and by_month[month] >= WORTH_FILLING:
-                self._filled.add(month)
-            else:
-                attach(self._connection, month)
+        worth_filling = {month for month in unknown if self._own_stage and by_month[month] >= WORTH_FILLING}
+        add_missing_partitions(self._connection, unknown - worth_filling, apart=self._own_stage)
+        for month in missing_months(self._connection, worth_filling):
+            self._filled[month] = FilledMonth(self._connection, month, self._statements.common["batch_id"])
         self._months |= unknown
 
     def _copy(self, table: str, records: pl.DataFrame) -> None:
