@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from random import Random
+from threading import Event
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.records.identity import with_record_ids
 from cdr_pipeline.errors import ValueNotStorable
-from cdr_pipeline.warehouse.records import new_records
+from cdr_pipeline.warehouse.records import loading, new_records
 from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
 from cdr_pipeline.warehouse.records.loading import BatchLoad, batch_load
 from cdr_pipeline.warehouse.server import engine
@@ -260,6 +261,47 @@ def test_a_text_that_is_no_object_cannot_be_stored(warehouse_url: str) -> None:
     with pytest.raises(ValueNotStorable):
         _load(warehouse_url, "window", frame)
     assert _state(warehouse_url, "acct")[0] == []
+
+
+def test_an_error_of_a_chunk_that_a_thread_writes_ends_the_load(
+    warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "BEHIND_FROM", 1)
+    good, bad = rows({"record_id": "a"}), rows({"record_id": "b", "extra_source": "[1]"})
+    with pytest.raises(ValueNotStorable):
+        _only_stage(warehouse_url, good, bad)
+    assert _state(warehouse_url, "acct") == [[], [], [], [], []]
+
+
+def _only_stage(url: str, *chunks: pl.DataFrame) -> None:
+    """Ends the block of a load without settling it."""
+    header = BatchHeader("acct", uuid4(), "window", "source", NOW, date(2026, 3, 2))
+    with connect(url) as connection, batch_load(connection, header) as load:
+        for chunk in chunks:
+            load.stage(chunk)
+
+
+def test_a_load_that_fails_while_a_thread_writes_leaves_nothing(
+    warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "BEHIND_FROM", 1)
+    written = Event()
+    write = BatchLoad._write  # pyright: ignore[reportPrivateUsage]
+
+    def slow(load: BatchLoad, frame: pl.DataFrame) -> None:
+        written.wait(0.1)
+        write(load, frame)
+        written.set()
+
+    def fails(load: BatchLoad) -> None:
+        load.stage(rows({"record_id": "a"}))
+        raise RuntimeError
+
+    monkeypatch.setattr(BatchLoad, "_write", slow)
+    _raising(warehouse_url, fails)
+    assert written.is_set()
+    assert _state(warehouse_url, "acct") == [[], [], [], [], []]
+    assert _load(warehouse_url, "window", rows({"record_id": "a"}))[0].counts.inserted == 1
 
 
 def test_ids_with_any_character_are_found_again(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

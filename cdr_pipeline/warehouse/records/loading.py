@@ -32,8 +32,8 @@ from cdr_pipeline.warehouse.statement_runner import StatementRunner
 MOST_MOVED: Final = timedelta(minutes=15)
 # Rows from which the stage is analyzed; for fewer rows ANALYZE takes longer than a merge with a bad plan.
 _ANALYZED_FROM = 2_000
-# Rows from which a thread prepares a chunk while the server writes the one before.
-_AHEAD_FROM: Final = 2_000
+# Rows from which a thread writes a chunk while its caller reads the next one.
+BEHIND_FROM: Final = 2_000
 # Retries a load a few times if it conflicts with another transaction.
 retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=0.05, wait_max=2.0).on(
     WarehouseContended
@@ -44,13 +44,15 @@ retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_init
 class BatchLoad:
     """A batch being loaded; see ``batch_load``.
 
+    A thread writes a large chunk while the caller reads the next one. From the first call of ``stage`` until ``settle``
+    or ``flush``, the connection is the batch's alone.
+
     Attributes:
         connection: connection to the warehouse, in the batch's transaction.
         header: origin and identity of the batch.
         keep: whether the batch is stored; a preview is rolled back.
         staged: number of staged rows, those included that were inserted without the stage.
         known: number of staged rows that the warehouse already has unchanged.
-        rejects: rejected rows of the batch.
         other_calls: number of new records that carry the id of another call; set by ``settle``. They are identified by
             a fingerprint of their text instead of the id.
         withdrawn: number of records of earlier loads that this load has withdrawn.
@@ -72,11 +74,11 @@ class BatchLoad:
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
-    rejects: BatchRejects = field(init=False)
+    _rejects: BatchRejects = field(init=False)
     _statements: StatementRunner = field(init=False)
     _new: NewRecords = field(init=False)
-    _preparing: ThreadPoolExecutor | None = None
-    _waiting: "Future[pl.DataFrame] | None" = None
+    _writer: ThreadPoolExecutor | None = None
+    _writing: "Future[None] | None" = None
 
     def __post_init__(self) -> None:
         header = self.header
@@ -92,10 +94,16 @@ class BatchLoad:
         }
         self._statements = StatementRunner(self.connection, parameters)
         self._statements.execute("records/lock_account")
-        self.rejects = BatchRejects(header, self._statements)
+        self._rejects = BatchRejects(header, self._statements)
         self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
         self._new = NewRecords(self.connection, parameters, own_stage=self._own_stage, enabled=self.keep)
+
+    @property
+    def rejects(self) -> BatchRejects:
+        """Rejected rows of the batch."""
+        self.flush()
+        return self._rejects
 
     @property
     def removed_months(self) -> frozenset[date]:
@@ -115,6 +123,7 @@ class BatchLoad:
         self.step = "stage"
         rejects = no_rejects()
         if self._removed:
+            self.flush()
             header = self.header
             checked = reject_removed_months(
                 self.connection, rows, self._removed, account_id=header.account_id, origin=header.origin
@@ -122,42 +131,43 @@ class BatchLoad:
             self.reject(checked.rejects)
             rows, rejects = checked.rows, checked.rejects
         if rows.height:
-            self.rejects.count_valid(rows)
+            self._rejects.count_valid(rows)
             self.staged += rows.height
             self._write_behind(rows)
         return rejects
 
     def _write_behind(self, rows: pl.DataFrame) -> None:
-        """Writes the chunk before, while a thread prepares this one."""
-        if rows.height < _AHEAD_FROM:
-            self._write_waiting()
-            self._write(prepared(rows, self._statements.common))
+        """Waits for the chunk before, then writes this one, in a thread if it is large."""
+        ready = prepared(rows, self._statements.common)
+        self.flush()
+        if rows.height < BEHIND_FROM:
+            self._write(ready)
             return
-        if self._preparing is None:
-            self._preparing = ThreadPoolExecutor(1, "prepare-rows")
-        following = self._preparing.submit(prepared, rows, self._statements.common)
-        self._write_waiting()
-        self._waiting = following
-
-    def _write_waiting(self) -> None:
-        """Writes the chunk that a thread has prepared, if any."""
-        if self._waiting is not None:
-            rows, self._waiting = self._waiting.result(), None
-            self._write(rows)
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "write-rows")
+        self._writing = self._writer.submit(self._write, ready)
 
     def _write(self, rows: pl.DataFrame) -> None:
-        self.step = "stage"
         self.known += stage_rows(self.connection, rows, self._statements.common, self._new)
 
+    def flush(self) -> None:
+        """Waits until all chunks are written; raises the error of one that could not be."""
+        if self._writing is not None:
+            self.step = "stage"
+            writing, self._writing = self._writing, None
+            writing.result()
+
     def close(self) -> None:
-        """Ends the thread that prepares rows."""
-        if self._preparing is not None:
-            self._preparing.shutdown(cancel_futures=True)
+        """Ends the thread that writes rows; waits for the statement that it runs."""
+        if self._writer is not None:
+            self._writer.shutdown()
 
     def reject(self, rejects: pl.DataFrame, charges: pl.DataFrame | None = None) -> None:
         """Stores rejected rows; see ``BatchRejects.add``."""
-        self.step = "reject"
-        self.rejects.add(rejects, charges)
+        if rejects.height:
+            self.flush()
+            self.step = "reject"
+            self._rejects.add(rejects, charges)
 
     def settle(self) -> pl.DataFrame:
         """Reduces the stage to one row per record, with no record under the id of another call.
@@ -172,7 +182,7 @@ class BatchLoad:
         nothing = pl.DataFrame(schema={LINE: pl.Int64})
         if self._duplicate is not None:
             return nothing
-        self._write_waiting()
+        self.flush()
         self.step = "settle"
         if not self._in_stage:
             self._duplicate = 0
@@ -236,9 +246,9 @@ class BatchLoad:
 
     def close_replayed_rejects(self) -> None:
         """Closes the rejects of a replayed upload whose lines are now valid records."""
-        self._write_waiting()
+        self.flush()
         self._new.attach_filled()
-        self.rejects.close_fixed(sorted(self._new.by_day))
+        self._rejects.close_fixed(sorted(self._new.by_day))
 
     def withdraw(self, uploads: Sequence[str]) -> None:
         """Withdraws records of earlier loads of uploads, except those that this load has staged; once per load.
@@ -249,7 +259,7 @@ class BatchLoad:
         Args:
             uploads: ids of the uploads.
         """
-        self._write_waiting()
+        self.flush()
         self._new.attach_filled()
         self.step = "withdraw"
         with self._indexed_stage():
@@ -296,14 +306,14 @@ class BatchLoad:
             updated=merged.updated,
             unchanged=self.staged - duplicate - merged.inserted - merged.updated,
             duplicate=duplicate,
-            rejected=self.rejects.count,
+            rejected=self._rejects.count,
             filtered=filtered,
         )
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
             self._statements.execute("records/clear_stage")
         self.step = "reject"
-        self.loaded = LoadedBatch(counts, merged.touched | self.rejects.touch_days())
+        self.loaded = LoadedBatch(counts, merged.touched | self._rejects.touch_days())
         self.step = "record"
         if not record:
             return self.loaded
@@ -381,3 +391,4 @@ def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool =
         load = BatchLoad(connection, header, keep)
         with closing(load):
             yield load
+            load.flush()
