@@ -3,12 +3,14 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import orjson
 import pytest
 from pydantic import SecretStr
@@ -29,6 +31,7 @@ from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.sources.uploads.waiting import sole_taker, taken_away, waiting_files
 from cdr_pipeline.sources.upstream import Window
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.records.extracts import clear_extracts, withdraw_extracts
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from tests.support.commands import run_command
@@ -38,7 +41,7 @@ from tests.support.forked_commands import CommandRunner
 from tests.support.nights import DAY as NIGHT
 from tests.support.nights import night, playing, require_sound
 from tests.support.object_store import FaultyStore, environment, faulty_store, objects, put
-from tests.support.serving import serving, token_for
+from tests.support.serving import STARTED, know, serving, store, token_for
 from tests.support.store_servers import BUCKET, SERVERS, missing_program, store_process
 from tests.support.uploads import carrier_text
 
@@ -51,6 +54,7 @@ _NIGHT = pytest.mark.parametrize(
     indirect=True,
 )
 _DAY = (datetime.now(UTC) - timedelta(days=2)).date()
+YEAR = {"created_from": "2026-01-01T00:00:00Z", "created_to": "2026-12-31T23:59:59Z"}
 _HOUR = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, 1, tzinfo=UTC))
 
 
@@ -293,6 +297,50 @@ def test_a_night_in_the_store_gives_the_bytes_of_one_on_a_disk(
     kept = objects(faulty)
     assert kept[f"data/{name}"] == daily[name]
     assert [content for key, content in kept.items() if ".damaged-" in key and ".sealed" not in key] == [b"other bytes"]
+
+
+@_NIGHT
+def test_an_extract_is_downloaded_in_ranges_and_deleted(faulty: FaultyStore, root: StorePath, ctx: RunContext) -> None:
+    in_store = RunContext(ctx.settings.model_copy(update={"data_dir": root}), ctx.url, ctx.clock)
+    spooled = set(spool_folder().iterdir())
+    know(in_store)
+    calls = [{"started_at": STARTED + timedelta(days=day), "duration_seconds": "30"} for day in range(3)]
+    store(in_store, "self", *calls, now=ctx.clock() - timedelta(1))
+    with serving(in_store, serve_extract_seconds=0.1) as served, served.client(served.tokens["self"]) as client:
+        for ending in ("expired", "withdrawn", "deleted"):
+            response = client.post("/v2/accounts/self/extracts", json={"data": {"parameters": YEAR}})
+            path = response.headers["location"]
+            deadline = time.monotonic() + 60
+            while (state := client.get(path).json()["data"])["state"] in ("waiting", "running"):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert (state["state"], state["rows"]) == ("ready", 3)
+            (content,) = [content for key, content in objects(faulty).items() if "/extracts/self/" in key]
+            _require_ranges(client, f"{path}/file", content, state["sha256"])
+            if ending == "expired":
+                clear_extracts(replace(in_store, clock=lambda: ctx.clock() + timedelta(days=3)))
+            elif ending == "withdrawn":
+                with in_store.ledger() as ledger:
+                    withdraw_extracts("self", ledger, now=ctx.clock())
+                assert client.get(f"{path}/file").status_code == 410
+                clear_extracts(in_store)
+            else:
+                client.delete(path)
+            assert [key for key in objects(faulty) if "/extracts/" in key] == []
+    assert set(spool_folder().iterdir()) == spooled
+
+
+def _require_ranges(client: httpx2.Client, path: str, content: bytes, sha256: str) -> None:
+    head, whole = client.head(path), client.get(path)
+    assert (whole.content, whole.headers["x-content-sha256"]) == (content, sha256)
+    assert (head.headers["content-length"], head.headers["etag"]) == (str(len(content)), whole.headers["etag"])
+    tag = {"If-Range": head.headers["etag"]}
+    for wanted, part in (("5-", content[5:]), ("0-9", content[:10]), ("-7", content[-7:])):
+        ranged = client.get(path, headers={"Range": f"bytes={wanted}"} | tag)
+        assert (ranged.status_code, ranged.content) == (206, part)
+    changed = client.get(path, headers={"Range": "bytes=5-", "If-Range": '"another"'})
+    assert (changed.status_code, changed.content) == (200, content)
+    assert client.get(path, headers={"Range": f"bytes={len(content)}-"}).status_code == 416
 
 
 def _files(folder: Path) -> dict[str, bytes]:
