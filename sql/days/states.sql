@@ -120,7 +120,6 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 -- Purpose:     record that the manifests of versions of sealed days are on disk.
 -- Parameters:  arrays of equal length account_ids, business_dates, versions; now.   Grain: account_id, business_date.
 -- Locks:       the rows.   Idempotent: yes.
--- The commit does not wait for the disk: after a crash of the server, the manifests are written again, with the same bytes.
 UPDATE days SET published_at = %(now)s
 FROM unnest(%(account_ids)s::text [], %(business_dates)s::date [], %(versions)s::integer [])
     AS published (account_id, business_date, version)
@@ -128,4 +127,3 @@ WHERE
     days.account_id = published.account_id
     AND days.business_date = published.business_date
     AND days.version = published.version
-RETURNING set_config('synchronous_commit', 'off', true)

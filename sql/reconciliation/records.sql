@@ -1,13 +1,13 @@
 -- Name:        accounts_of_carriers
 -- Purpose:     accounts that have files of carriers, or were ever reconciled. For the others, no day has a carrier.
 -- Parameters:  account_ids (array).   Grain: account_id.   Locks: none.
-SELECT wanted.account_id
-FROM unnest(%(account_ids)s::text []) AS wanted (account_id)
-WHERE EXISTS (SELECT 1 FROM uploads WHERE uploads.account_id = wanted.account_id)
+SELECT DISTINCT account_id
+FROM uploads
+WHERE account_id = any(%(account_ids)s)
 UNION
-SELECT wanted.account_id
-FROM unnest(%(account_ids)s::text []) AS wanted (account_id)
-WHERE EXISTS (SELECT 1 FROM reconciliations WHERE reconciliations.account_id = wanted.account_id)
+SELECT DISTINCT account_id
+FROM reconciliations
+WHERE account_id = any(%(account_ids)s)
 
 -- Name:        carriers_of_day
 -- Purpose:     carriers that have records around a day, rejected lines of the day, or were reconciled shortly before it.

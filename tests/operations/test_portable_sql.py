@@ -9,12 +9,12 @@ from cdr_pipeline.warehouse.server.cluster import LOCAL, REFERENCE, distribute, 
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.statements import statement_texts
 from tests.support.executed_statements import execute
-from tests.support.portable_sql import DISTRIBUTED, faults, filled
+from tests.support.portable_sql import DISTRIBUTED, SINGLE_SERVER, faults, filled
 
 
 @pytest.mark.parametrize("name", sorted(statement_texts()))
 def test_a_statement_runs_on_a_cluster_too(name: str) -> None:
-    assert faults(filled(name)) == []
+    assert (faults(filled(name)) == []) == (name not in SINGLE_SERVER)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,14 @@ def test_a_statement_runs_on_a_cluster_too(name: str) -> None:
             "a subquery that asks every node",
         ),
         (
+            (
+                "SELECT wanted.account_id FROM unnest($1::text []) AS wanted (account_id) WHERE EXISTS"
+                " (SELECT 1 FROM uploads WHERE uploads.account_id = wanted.account_id)"
+            ),
+            "a subquery of several accounts for each computed row",
+        ),
+        ("DELETE FROM days WHERE version = 1 RETURNING set_config('work_mem', '1MB', true)", "a function among"),
+        (
             "ALTER POLICY within_scope ON cdr USING (account_id = ANY((SELECT current_setting('scope'))::text []))",
             "a policy with a subquery",
         ),
@@ -124,7 +132,8 @@ def test_the_server_supports_every_statement(warehouse_url: str) -> None:
             try:
                 execute(connection, filled(name))
             except FeatureNotSupported as error:
-                refused[name] = str(error)
+                if not (name in SINGLE_SERVER and is_cluster(connection)):
+                    refused[name] = str(error)
     assert refused == {}
 
 

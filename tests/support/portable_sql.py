@@ -27,6 +27,8 @@ _FILLED: Final = {
     "values": "1", "present": "present.record_id", "assignments": "raw = ''", "cells": "record_id",
     "stored": "account_id, carrier", "new_name": "cdr_y2026m01", "among": "true", "legs": "cdr_merged",
 }  # fmt: skip
+# Executed on a single server only, where accounts share a transaction.
+SINGLE_SERVER: Final = frozenset({"records/accounts_with_counterparts"})
 # A node of a parsed statement; each class has its own attributes, and the rules look at few of them.
 Node = Any
 _PLACEHOLDER: Final = re.compile(r"%\(\w+\)s")
@@ -107,6 +109,9 @@ def _changes(statement: Node) -> Iterator[str]:
             volatile = any(_is(part, ast.FuncCall) and _name(part) in _VOLATILE for part in _walk(target.val))
             if volatile and table not in LOCAL:
                 yield "the server's clock or chance in an update"
+        if _is(node, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt) and node.relation.relname not in LOCAL:
+            if any(_is(part, ast.FuncCall) for part in _walk(node.returningClause)):
+                yield "a function among the columns that a change returns"
         if _is(node, ast.MergeStmt) and not _has_account_equality(node.joinCondition):
             yield "a change by another table without the account"
         if _is(node, ast.UpdateStmt) and node.fromClause and not _has_account_equality(node.whereClause):
@@ -133,7 +138,7 @@ def _everywhere(statement: Node) -> Iterator[str]:
             _is(node, ast.SelectStmt)
             and node.fromClause
             and all(map(_is_computed, map(_first, node.fromClause)))
-            and any(map(_reads_other_accounts, _kept_subqueries(node)))
+            and any(map(_reads_other_accounts, _subqueries_of_computed_rows(node)))
         ):
             yield "a subquery of several accounts for each computed row"
         if _binds_account(node) and any(map(_reads_other_accounts, _kept_subqueries(node))):
@@ -154,6 +159,13 @@ def _is_computed(item: Node) -> bool:
     query = item.subquery
     grouping = (*(query.groupClause or ()), *(query.distinctClause or ()))
     return _is_limited(query) or (bool(grouping) and "account_id" not in map(_last, grouping))
+
+
+def _subqueries_of_computed_rows(query: Node) -> Iterator[Node]:
+    """Subqueries that a cluster cannot turn into joins. Rows of a function are never joined: all of its subqueries."""
+    if all(_is(item, ast.RangeFunction) for item in query.fromClause):
+        yield from (node.subselect for node in _walk(query.whereClause) if _is(node, ast.SubLink))
+    yield from _kept_subqueries(query)
 
 
 def _kept_subqueries(query: Node) -> Iterator[Node]:
