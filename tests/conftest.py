@@ -5,6 +5,7 @@ import os
 import sqlite3
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -150,9 +151,10 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 
 
 @pytest.fixture(scope="session")
-def embedded_databases(embedded_server: EmbeddedServer) -> ReusedDatabases:
+def embedded_databases(embedded_server: EmbeddedServer) -> Iterator[ReusedDatabases]:
     """Databases on the server, emptied after each test."""
-    return ReusedDatabases(embedded_server)
+    with closing(ReusedDatabases(embedded_server)) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ has changed more than rows.
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
@@ -84,7 +85,7 @@ class ReusedDatabases:
 
     def __init__(self, server: EmbeddedServer) -> None:
         self._server = server
-        self._free: list[tuple[str, int]] = []
+        self._free: list[_Copy] = []
         with psycopg.connect(server.url, autocommit=True) as template:
             self._shape = _value(template, _SHAPE)
             self._months = [name for (name,) in template.execute(_MONTHS, [[]]).fetchall()]
@@ -100,35 +101,45 @@ class ReusedDatabases:
     @contextmanager
     def empty(self) -> Iterator[str]:
         """URL of a warehouse without records, in the revision of the code."""
-        name, uses = self._free.pop() if self._free else (self._copy(), 0)
-        yield self._server.url_of(name)
-        if uses + 1 < _MOST_USES and self._emptied(name):
-            self._free.append((name, uses + 1))
+        copy = self._free.pop() if self._free else self._copy()
+        yield self._server.url_of(copy.name)
+        copy.uses += 1
+        if copy.uses < _MOST_USES and self._emptied(copy):
+            self._free.append(copy)
         else:
-            self._drop(name)
+            self._drop(copy)
 
-    def _copy(self) -> str:
+    def close(self) -> None:
+        """Closes the connections to all databases."""
+        for copy in self._free:
+            copy.close()
+
+    def _copy(self) -> "_Copy":
         name = f"reused_{secrets.token_hex(6)}"
         with psycopg.connect(self._server.url_of("postgres"), autocommit=True) as admin:
             copy = "CREATE DATABASE {} TEMPLATE cdr STRATEGY file_copy"
             admin.execute(sql.SQL(copy).format(sql.Identifier(name)))
-        return name
+        return _Copy(name)
 
-    def _drop(self, name: str) -> None:
+    def _drop(self, copy: "_Copy") -> None:
+        copy.close()
         with psycopg.connect(self._server.url_of("postgres"), autocommit=True) as admin:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(copy.name)))
 
-    def _emptied(self, name: str) -> bool:
+    def _emptied(self, copy: "_Copy") -> bool:
         """Deletes all rows of a test; False if the database then differs from the template."""
-        with psycopg.connect(self._server.url_of(name), autocommit=True) as connection:
-            for (pid,) in connection.execute(_OTHERS).fetchall():
-                connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        connection = copy.connection
+        if connection is None or not _is_alive(connection):
+            connection = psycopg.connect(self._server.url_of(copy.name), autocommit=True, prepare_threshold=0)
             connection.execute("SET session_replication_role = replica")
-            for (month,) in connection.execute(_MONTHS, [self._months]).fetchall():
-                connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month)))
-            if _value(connection, _SHAPE) != self._shape or self._contents_of(connection) != self._contents:
-                return False
-            return self._without_rows(connection)
+            copy.connection = connection
+        for (pid,) in connection.execute(_OTHERS).fetchall():
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        for (month,) in connection.execute(_MONTHS, [self._months]).fetchall():
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month)))
+        if _value(connection, _SHAPE) != self._shape or self._contents_of(connection) != self._contents:
+            return False
+        return self._without_rows(connection)
 
     def _without_rows(self, connection: psycopg.Connection[Any]) -> bool:
         tables = [name for name in _with_rows(connection, self._tables) if name not in self._kept]
@@ -145,6 +156,30 @@ class ReusedDatabases:
     def _contents_of(self, connection: psycopg.Connection[Any]) -> list[object]:
         text = "SELECT md5(string_agg(kept::text, ' ' ORDER BY kept::text)) FROM {} AS kept"
         return [_value(connection, sql.SQL(text).format(sql.Identifier(name))) for name in self._kept]
+
+
+@dataclass
+class _Copy:
+    """A database, how often tests have used it, and the connection that empties it.
+
+    A new connection has read nothing of the catalogue: to read it again takes longer than to delete the rows of a test.
+    """
+
+    name: str
+    uses: int = 0
+    connection: psycopg.Connection[Any] | None = None
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+
+
+def _is_alive(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _with_rows(connection: psycopg.Connection[Any], tables: list[str]) -> list[str]:
