@@ -9,7 +9,9 @@ from tests.support.years import EVENTFUL_DAYS, WHOLE_YEAR, play_nights
 
 # The oldest and the newest of the Kazoo family; the whole year below has all dialects.
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", [SwitchDialect.SEED_V1, SwitchDialect.V2_K43], ids=str)
+@pytest.mark.parametrize(
+    "dialect", [SwitchDialect.SEED_V1, pytest.param(SwitchDialect.V2_K43, marks=pytest.mark.exhaustive)], ids=str
+)
 def test_nights_around_every_edge_of_a_year_end_in_the_exact_truth(ctx: RunContext, dialect: SwitchDialect) -> None:
     play_nights(ctx, dialect, EVENTFUL_DAYS)
 

@@ -18,7 +18,12 @@ from tests.support.console import DAY, PASSWORD, ServedConsole, red_day
 from tests.support.console_browser import NEEDS_CHROMIUM, browser
 from tests.support.serving import listening, store
 
-pytestmark = [*NEEDS_CHROMIUM, pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])]
+pytestmark = [
+    *NEEDS_CHROMIUM,
+    pytest.mark.parametrize(
+        "scripts", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["scripts", "no scripts"]
+    ),
+]
 # More than the stops of the longest page: a month of five accounts has 170.
 _MOST_STOPS: Final = 400
 HEADER: Final = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency"

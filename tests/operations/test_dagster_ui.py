@@ -260,7 +260,9 @@ def test_a_failed_night_is_told_and_repeated_by_failed_and_missing(operator: Ope
     assert "verdict" in operator.materialized("night_report", day)
 
 
-@pytest.mark.parametrize(("number", "how"), [(5, "tag"), (6, "config")], ids=["tag", "config"])
+@pytest.mark.parametrize(
+    ("number", "how"), [(5, "tag"), pytest.param(6, "config", marks=pytest.mark.exhaustive)], ids=["tag", "config"]
+)
 def test_a_night_of_one_account_is_chosen_by(operator: Operator, number: int, how: str) -> None:
     day, account = DAYS[number], operator.switch.accounts[0].account_id
     with operator.one_run() as runs:

@@ -95,7 +95,15 @@ def _scope_faults(scope: _Scope) -> Iterator[str]:
             yield "a join of distributed tables without the account"
 
 
+def _returned(statement: Node) -> Iterator[str]:
+    for node in _walk(statement):
+        is_change = _is(node, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt) and node.relation.relname not in LOCAL
+        if is_change and any(_is(part, ast.FuncCall) for part in _walk(node.returningClause)):
+            yield "a function among the columns that a change returns"
+
+
 def _changes(statement: Node) -> Iterator[str]:
+    yield from _returned(statement)
     for node in _walk(statement):
         if _is(node, ast.UpdateStmt):
             targets, table = node.targetList or (), node.relation.relname
@@ -109,9 +117,6 @@ def _changes(statement: Node) -> Iterator[str]:
             volatile = any(_is(part, ast.FuncCall) and _name(part) in _VOLATILE for part in _walk(target.val))
             if volatile and table not in LOCAL:
                 yield "the server's clock or chance in an update"
-        if _is(node, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt) and node.relation.relname not in LOCAL:
-            if any(_is(part, ast.FuncCall) for part in _walk(node.returningClause)):
-                yield "a function among the columns that a change returns"
         if _is(node, ast.MergeStmt) and not _has_account_equality(node.joinCondition):
             yield "a change by another table without the account"
         if _is(node, ast.UpdateStmt) and node.fromClause and not _has_account_equality(node.whereClause):
