@@ -1,6 +1,7 @@
 """Files of an open day that are on disk already and would be written again with the same bytes."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -8,12 +9,12 @@ from typing import Any, Final
 import polars as pl
 
 from cdr_pipeline import __version__
-from cdr_pipeline.errors import ExportError, SealedFileDamaged
+from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, manifest_of, require_bytes, require_not_final
-from cdr_pipeline.exports.dialects.registry import EXACT
-from cdr_pipeline.exports.exact_csv import batches, scan_cells
+from cdr_pipeline.exports.exact_csv import batches, header, scan_cells
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import Manifest, read_manifest
+from cdr_pipeline.exports.small_files import counted_lines
 from cdr_pipeline.exports.totals import COUNTED, FileTotals, with_typed_values
 from cdr_pipeline.files.store import as_local_file
 
@@ -47,28 +48,88 @@ def placed_files(
     Raises:
         SealedFileExists: a final file of this version, or of a later one, is on disk.
     """
+    files = _described(days, recorded, export_dir)
+    if files is None:
+        return None
+    try:
+        for file in files:
+            require_bytes(file.path, file.sha256)
+        totals = _totals(files[0].path)
+    except (ExportError, SealedFileDamaged, pl.exceptions.PolarsError):
+        return None
+    return files if _have_totals(files, totals) else None
+
+
+def placed_small_files(
+    days: Mapping[str, Mapping[str, DailyFile]],
+    recorded: Mapping[str, Mapping[str, tuple[str, str | None, int]]],
+    export_dir: Path,
+) -> dict[str, list[WrittenFile]]:
+    """The same for a day of several small accounts, whose rows are counted together.
+
+    Args:
+        days: day and version of the file in each dialect, by account id and dialect; the exact one first.
+        recorded: files as the ledger recorded them, by account id and dialect.
+        export_dir: root folder of all exports.
+
+    Returns:
+        Files by account id, without the accounts whose files have to be written or are compressed.
+    """
+    files: dict[str, list[WrittenFile]] = {}
+    contents: dict[str, bytes] = {}
+    beginning = header()
+    for account_id, own in days.items():
+        try:
+            described = _described(own, recorded.get(account_id, {}), export_dir)
+            if described is None or described[0].manifest.compression != "none":
+                continue
+            content = described[0].path.read_bytes()
+            for file in described[1:]:
+                require_bytes(file.path, file.sha256)
+        except (OSError, ExportError, SealedFileDamaged, SealedFileExists):
+            continue
+        if hashlib.sha256(content).hexdigest() == described[0].sha256 and content.startswith(beginning):
+            files[account_id] = described
+            contents[account_id] = content[len(beginning) :]
+    try:
+        counted = counted_lines(contents)
+    except ExportError:
+        return {}
+    return {
+        account_id: own
+        for account_id, own in files.items()
+        if own[0].rows == counted[account_id].rows and _have_totals(own, counted[account_id].totals)
+    }
+
+
+def _described(
+    days: Mapping[str, DailyFile], recorded: Mapping[str, tuple[str, str | None, int]], export_dir: Path
+) -> list[WrittenFile] | None:
+    """Files with the manifests that this version of the program would write; None if any has another one.
+
+    Raises:
+        SealedFileExists: a final file of this version, or of a later one, is on disk.
+    """
     if _WITH_A_KEY in days or days.keys() != recorded.keys():
         return None
     files: list[WrittenFile] = []
-    totals: dict[str, Any] | None = None
     for dialect, day in days.items():
         path = day.path(export_dir, dialect)
         require_not_final(path, day)
         try:
             manifest = read_manifest(manifest_path(path))
-            stated = (manifest.sha256, manifest.content_sha256, manifest.rows)
-            if stated != recorded[dialect] or not _is_current(manifest, path, dialect, day):
-                return None
-            require_bytes(path, manifest.sha256)
-            if dialect == EXACT:
-                totals = _totals(path)
-        except (ExportError, SealedFileDamaged, pl.exceptions.PolarsError):
+        except ExportError:
             return None
-        # The ledger does not know the totals, so those of the manifest count only if the rows have them.
-        if manifest.totals != totals:
+        stated = (manifest.sha256, manifest.content_sha256, manifest.rows)
+        if stated != recorded[dialect] or not _is_current(manifest, path, dialect, day):
             return None
         files.append(WrittenFile(path, manifest, changed=False))
     return files
+
+
+def _have_totals(files: Sequence[WrittenFile], totals: dict[str, Any]) -> bool:
+    """Whether the rows have the totals of the manifests, which the ledger does not know."""
+    return all(file.manifest.totals == totals for file in files)
 
 
 def _totals(path: Path) -> dict[str, Any]:

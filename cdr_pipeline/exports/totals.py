@@ -1,6 +1,6 @@
 """Control totals of daily files, by origin and currency."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
@@ -78,26 +78,32 @@ class FileTotals:
             records: at least the columns ``by`` and ``answered, duration_seconds, billing_seconds, cost,
                 cost_currency``, typed.
         """
-        sums = records.group_by(
-            pl.concat_str(*self.by, separator=" ").alias("group"), pl.col("cost_currency").fill_null("")
-        ).agg(
-            pl.len().alias("legs"),
-            pl.col("answered").sum().alias("answered_legs"),
-            pl.col("duration_seconds").sum(),
-            pl.col("billing_seconds").sum(),
-            pl.col("cost").sum(),
-            pl.col("cost").count().alias("priced"),
+        for row in _sums(records, pl.concat_str(*self.by, separator=" ").alias("group")):
+            self.add_sums(row)
+
+    def add_sums(self, row: dict[str, Any]) -> None:
+        """Adds the sums of the rows of a group in one currency."""
+        priced = {row["cost_currency"]: row["cost"]} if row["priced"] else {}
+        added = GroupTotals(
+            row["legs"],
+            row["answered_legs"],
+            row["duration_seconds"] or Decimal(0),
+            row["billing_seconds"] or Decimal(0),
+            priced,
         )
-        for row in sums.sort("group", "cost_currency").iter_rows(named=True):
-            priced = {row["cost_currency"]: row["cost"]} if row["priced"] else {}
-            added = GroupTotals(
-                row["legs"],
-                row["answered_legs"],
-                row["duration_seconds"] or Decimal(0),
-                row["billing_seconds"] or Decimal(0),
-                priced,
-            )
-            self.groups[row["group"]] = self.groups.get(row["group"], GroupTotals()).plus(added)
+        self.groups[row["group"]] = self.groups.get(row["group"], GroupTotals()).plus(added)
+
+    @classmethod
+    def by_account(cls, records: pl.DataFrame) -> dict[str, "FileTotals"]:
+        """Totals of the daily files of several accounts.
+
+        Args:
+            records: as in ``add``, plus the column ``account_id``.
+        """
+        totals: dict[str, FileTotals] = {}
+        for row in _sums(records, "account_id", pl.col("origin").alias("group")):
+            totals.setdefault(row["account_id"], cls()).add_sums(row)
+        return totals
 
     def as_json(self) -> dict[str, Any]:
         """JSON form by group, sorted; if the groups are origins, also of all rows together."""
@@ -105,6 +111,19 @@ class FileTotals:
         if self.by == ("origin",):
             totals[ALL] = reduce(GroupTotals.plus, self.groups.values(), GroupTotals()).as_json()
         return totals
+
+
+def _sums(records: pl.DataFrame, *by: pl.Expr | str) -> Iterator[dict[str, Any]]:
+    """Sums of the counted columns by some columns and currency."""
+    sums = records.group_by(*by, pl.col("cost_currency").fill_null("")).agg(
+        pl.len().alias("legs"),
+        pl.col("answered").sum().alias("answered_legs"),
+        pl.col("duration_seconds").sum(),
+        pl.col("billing_seconds").sum(),
+        pl.col("cost").sum(),
+        pl.col("cost").count().alias("priced"),
+    )
+    return sums.sort("group", "cost_currency").iter_rows(named=True)
 
 
 @dataclass(slots=True)
@@ -142,17 +161,37 @@ class ManifestTotals:
 
     def _require_order(self, texts: pl.DataFrame) -> None:
         """Checks that sort keys increase, within the lines and from the previous lines."""
-        # Without the Z, a time without fraction sorts before times with one.
-        keys = texts.select(pl.col("started_at").str.strip_suffix("Z"), "origin", "record_id")
-        started, origin, record = (pl.col(name) for name in _ORDER)
-        before = [column.shift(1) for column in (started, origin, record)]
-        grows = (started > before[0]) | (
-            (started == before[0]) & ((origin > before[1]) | ((origin == before[1]) & (record > before[2])))
-        )
+        keys = _sort_keys(texts)
+        grows = _grows(*(pl.col(name) for name in _ORDER))
         ordered = keys.select(grows.slice(1).all()).item() and (self._last is None or keys.row(0) > self._last)
         if not ordered:
             raise ExportError("records of a daily file are out of order; nothing was written")
         self._last = keys.row(-1)
+
+
+def ordered_by_account(texts: pl.DataFrame) -> bool:
+    """Whether sort keys increase within the lines of each account, which follow each other.
+
+    Args:
+        texts: text columns ``account_id``, ``started_at``, ``origin`` and ``record_id``.
+    """
+    keys = _sort_keys(texts, "account_id")
+    another = pl.col("account_id") != pl.col("account_id").shift(1)
+    return bool(keys.select((another | _grows(*(pl.col(name) for name in _ORDER))).slice(1).all()).item())
+
+
+def _sort_keys(texts: pl.DataFrame, *besides: str) -> pl.DataFrame:
+    """The columns that lines are ordered by, after other ones."""
+    # Without the Z, a time without fraction sorts before times with one.
+    return texts.select(*besides, pl.col("started_at").str.strip_suffix("Z"), "origin", "record_id")
+
+
+def _grows(started: pl.Expr, origin: pl.Expr, record: pl.Expr) -> pl.Expr:
+    """Whether the sort key of a row is greater than that of the row before."""
+    before = [column.shift(1) for column in (started, origin, record)]
+    return (started > before[0]) | (
+        (started == before[0]) & ((origin > before[1]) | ((origin == before[1]) & (record > before[2])))
+    )
 
 
 def with_typed_values(texts: pl.DataFrame) -> pl.DataFrame:

@@ -57,6 +57,10 @@ from cdr_pipeline.warehouse.uploads.uploads import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection as AnyCollection
+    from datetime import date
+
+    from cdr_pipeline.warehouse.days.day_groups import DayGroup
     from cdr_pipeline.warehouse.inbound.inbound_files import InboundTable
     from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
     from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable
@@ -153,6 +157,12 @@ class Ledger:
         self.tokens = TokenTable(connection)
         self.users = UserTable(connection)
         self.webhooks = WebhookTable(connection)
+
+    def day_group(self, account_ids: "AnyCollection[str]", business_date: "date") -> "DayGroup | None":
+        """A business date of small accounts whose files are written together; None if that is not possible."""
+        from cdr_pipeline.warehouse.days.day_groups import DayGroup  # noqa: PLC0415
+
+        return DayGroup.of(self.connection, account_ids, business_date)
 
     @cached_property
     def decisions(self) -> "DecisionTable":

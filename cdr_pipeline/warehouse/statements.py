@@ -203,6 +203,7 @@ _SEALED_FILE: Final = sql.SQL(
     files.lost_at,
     days.version AS day_version"""
 )
+_DAY_CELLS: Final = sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "retention/find_records": {"searched": _SEARCHED},
     "records/copy_keys": {"columns": identifiers(KEYS)},
@@ -226,5 +227,6 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "days/files_to_hash": {"columns": _SEALED_FILE},
     "days/lost_files": {"columns": _SEALED_FILE},
     "days/sealed_files": {"columns": _SEALED_FILE},
-    "days/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
+    "days/day_lines": {"cells": _DAY_CELLS},
+    "days/lines_of_accounts": {"cells": _DAY_CELLS},
 }

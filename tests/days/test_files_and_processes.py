@@ -31,6 +31,7 @@ from cdr_pipeline.settings import Settings, inspect_settings
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.landing import LandingWriter, land_upload, window_path
 from cdr_pipeline.sources.upstream import Window
+from cdr_pipeline.steps.days import day_files
 from cdr_pipeline.steps.days import export_days as export_step
 from cdr_pipeline.steps.days import seal_days as seal_step
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
@@ -102,7 +103,7 @@ def exact(ctx: RunContext, day: date) -> Path:
 def test_exports_of_a_day_at_once_announce_files_of_one_run(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     both = with_spreadsheet(place)
     between, go_on = threading.Event(), threading.Event()
-    real = export_step.write_rendition
+    real = day_files.write_rendition
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         if not between.is_set():
@@ -110,7 +111,7 @@ def test_exports_of_a_day_at_once_announce_files_of_one_run(place: RunContext, m
             assert go_on.wait(60)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(export_step, "write_rendition", slow)
+    monkeypatch.setattr(day_files, "write_rendition", slow)
     first = threading.Thread(target=export, args=(both,))
     first.start()
     assert between.wait(60)
@@ -134,7 +135,7 @@ def test_a_rendition_is_not_made_from_another_file_than_it_names(place: RunConte
     both = with_spreadsheet(place)
     written = export(place)
     exact(place, DAY).chmod(0o640)
-    real = export_step.write_daily_file
+    real = day_files.write_daily_file
 
     def replaced(*args: Any, **kwargs: Any) -> Any:
         made = real(*args, **kwargs)
@@ -142,7 +143,7 @@ def test_a_rendition_is_not_made_from_another_file_than_it_names(place: RunConte
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_step, "write_daily_file", replaced)
+        patch.setattr(day_files, "write_daily_file", replaced)
         (failed,) = export_days(ExportRequest([DAY], [ACCOUNT], changed_days=False), both)
     assert written.file is not None
     assert (failed.state, failed.failure and failed.failure.code) == ("failed", "sealed_file_damaged")

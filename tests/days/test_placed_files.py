@@ -11,7 +11,7 @@ import pytest
 from cdr_pipeline.exports import placed_files
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.verify import verify_tree
-from cdr_pipeline.steps.days import export_days as export_step
+from cdr_pipeline.steps.days import day_files
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.days import DAY, collected, deliver, export, manifest, seal
 
@@ -31,14 +31,14 @@ def place(ctx: RunContext) -> RunContext:
 def _written(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> bool:
     """Whether the act writes the exact file."""
     written: list[bool] = []
-    real = export_step.write_daily_file
+    real = day_files.write_daily_file
 
     def noted(*args: object, **options: object) -> object:
         written.append(True)
         return real(*args, **options)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(export_step, "write_daily_file", noted)
+        patch.setattr(day_files, "write_daily_file", noted)
         act()
     return bool(written)
 
@@ -65,7 +65,7 @@ def test_a_day_is_sealed_with_the_files_of_its_export(place: RunContext, monkeyp
 def test_the_sealed_manifest_is_that_of_files_written_anew(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _exact(place)
     exported = path.read_bytes()
-    monkeypatch.setattr(export_step, "placed_files", lambda *_: None)
+    monkeypatch.setattr(day_files, "placed_files", lambda *_: None)
 
     assert _written(monkeypatch, lambda: seal(place))
 

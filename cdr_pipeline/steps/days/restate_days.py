@@ -12,7 +12,7 @@ from cdr_pipeline.exports.atomic import remove
 from cdr_pipeline.exports.daily_file import WrittenFile, require_bytes
 from cdr_pipeline.exports.dialects.registry import EXACT
 from cdr_pipeline.exports.manifest import decode_manifest, encode_manifest
-from cdr_pipeline.steps.days.export_days import day_of, record_file, write_version
+from cdr_pipeline.steps.days.day_files import day_of, record_file, write_version
 from cdr_pipeline.steps.days.publish_days import publish_day, publish_pending
 from cdr_pipeline.steps.days.sealed_files import FileFault, hash_of
 from cdr_pipeline.steps.failure import AccountFailure, contained

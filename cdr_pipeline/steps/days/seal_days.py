@@ -1,70 +1,54 @@
 """Seals days: makes the files of a day final once the grace period is over and its data is complete."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from enum import StrEnum
-from typing import Final, Literal
+from datetime import date
+from typing import Final
 
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.exports.daily_file import WrittenFile, publish
-from cdr_pipeline.exports.manifest import encode_manifest, utc_text
-from cdr_pipeline.steps.days.export_days import record_file, write_version
+from cdr_pipeline.exports.manifest import encode_manifest
+from cdr_pipeline.steps.days.day_files import record_file, write_version
+from cdr_pipeline.steps.days.export_group import shares_of
 from cdr_pipeline.steps.days.publish_days import publish_pending
-from cdr_pipeline.steps.failure import AccountFailure, contained
-from cdr_pipeline.steps.inbound.expected_files import days_awaited
+from cdr_pipeline.steps.days.seal_group import seal_together
+from cdr_pipeline.steps.days.seal_rules import (
+    AUTOMATIC,
+    Obstacle,
+    Override,
+    SealedDay,
+    WaitingFiles,
+    final_files,
+    grace_end,
+    in_grace,
+    obstacles_of,
+    refuses,
+    seal_event,
+)
+from cdr_pipeline.steps.failure import contained
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.dropped_files import accounts_with_drops
-from cdr_pipeline.warehouse.ledger import Account, DayEvent, DayRecord, Ledger
+from cdr_pipeline.warehouse.ledger import Account, DayRecord, Ledger
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation
 from cdr_pipeline.warehouse.server.engine import translated
 
-AUTOMATIC: Final = "cdr_pipeline"
+__all__ = [
+    "AUTOMATIC",
+    "Obstacle",
+    "Override",
+    "SealRequest",
+    "SealedDay",
+    "day_obstacles",
+    "grace_end",
+    "seal_days",
+]
+
 # Threads that seal in parallel: while one waits for the disk, others read and write. A night seals a day per account.
 _WRITERS: Final = 4
 # Days of a thread whose publication the ledger records in one statement. If the process is killed before it, the next
 # run finds their manifests and records them.
 _PUBLISHED_TOGETHER: Final = 50
-_RULE: Final = "grace period over, collected whole, nothing under way"
-
-
-class Obstacle(StrEnum):
-    """Reasons that block sealing. An operator may override all but the last two, which end by themselves."""
-
-    GRACE = "grace_period"
-    INCOMPLETE = "not_collected_whole"
-    VOLUME = "volume_suspicious"
-    UPLOAD = "upload_waits"
-    EXPECTED = "file_expected"
-    RECONCILIATION = "reconciliation_red"
-    COLLECTING = "being_collected"
-    LOADING = "being_loaded"
-
-
-_PASSING: Final = frozenset({Obstacle.COLLECTING, Obstacle.LOADING})
-
-
-@dataclass(frozen=True, slots=True)
-class _WaitingFiles:
-    """Files outside the warehouse: accounts with files in the drop folder; accounts and days that expect a file."""
-
-    dropped: frozenset[str]
-    awaited: frozenset[tuple[str, date]]
-
-    @classmethod
-    def of(cls, accounts: Sequence[str], days: Collection[date], ledger: Ledger, ctx: RunContext) -> "_WaitingFiles":
-        """What waits for some accounts and days."""
-        return cls(accounts_with_drops(accounts, ledger, ctx), days_awaited(accounts, days, ctx))
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """Person responsible for sealing a day that the rule would leave open, and the reason."""
-
-    actor: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +64,6 @@ class SealRequest:
     business_dates: Sequence[date] | None = None
     accounts: Sequence[str] | None = None
     override: Override | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SealedDay:
-    """Result for one account's day.
-
-    Attributes:
-        account_id, business_date: account and day.
-        outcome: ``sealed``; ``already`` sealed before; ``refused`` because of ``obstacles``; ``failed``.
-        obstacles: obstacles that block sealing; for a sealed day, those that were overridden.
-        files: the sealed files.
-        failure: cause of a failure; None on success.
-    """
-
-    account_id: str
-    business_date: date
-    outcome: Literal["sealed", "already", "refused", "failed"]
-    obstacles: tuple[Obstacle, ...] = ()
-    files: tuple[WrittenFile, ...] = ()
-    failure: AccountFailure | None = None
 
 
 def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
@@ -127,36 +91,39 @@ def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
             for day in publish_pending(list(accounts), ledger, ctx)
         ]
         due_days = [(accounts[account_id], day) for account_id, day in _due_days(request, accounts, ledger, ctx)]
-        waiting = _WaitingFiles.of(list(accounts), {day for _, day in due_days}, ledger, ctx)
-    writers = min(_WRITERS, len(due_days)) or 1
-    with ThreadPoolExecutor(writers, thread_name_prefix="seal_days") as pool:
-        shares = list(
-            pool.map(lambda first: _seal_share(due_days[first::writers], request, waiting, ctx), range(writers))
+        waiting = WaitingFiles.of(list(accounts), {day for _, day in due_days}, ledger, ctx)
+    with ThreadPoolExecutor(_WRITERS, thread_name_prefix="seal_days") as pool:
+        shares = pool.map(
+            lambda share: _seal_share(share, request.override, waiting, ctx), shares_of(due_days, _WRITERS)
         )
-    return unpublished + [shares[number % writers][number // writers] for number in range(len(due_days))]
+        return unpublished + [day for share in shares for day in share]
 
 
 def day_obstacles(account: Account, business_date: date, ctx: RunContext) -> list[Obstacle]:
     """What blocks sealing of an open day now, in the order of ``Obstacle``."""
     with ctx.ledger() as ledger:
-        waiting = _WaitingFiles.of([account.account_id], [business_date], ledger, ctx)
+        waiting = WaitingFiles.of([account.account_id], [business_date], ledger, ctx)
         record = ledger.days.find(account.account_id, business_date)
         reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
-        return _obstacles(account, record, waiting, reconciled, business_date=business_date, ledger=ledger, ctx=ctx)
+        counts = ledger.day_states.obstacles(account.account_id, business_date)
+        return obstacles_of(account, business_date, record, counts, waiting=waiting, reconciled=reconciled, ctx=ctx)
 
 
 def _seal_share(
-    days: Sequence[tuple[Account, date]], request: SealRequest, waiting: _WaitingFiles, ctx: RunContext
+    days: Sequence[tuple[Account, date]], override: Override | None, waiting: WaitingFiles, ctx: RunContext
 ) -> list[SealedDay]:
     """Seals the share of one thread over its own connection; records some days at a time as published."""
     sealed: list[SealedDay] = []
     with ctx.ledger() as ledger:
         for first in range(0, len(days), _PUBLISHED_TOGETHER):
-            some = [
-                _seal_day(account, day, request.override, waiting, ledger=ledger, ctx=ctx)
-                for account, day in days[first : first + _PUBLISHED_TOGETHER]
+            some = days[first : first + _PUBLISHED_TOGETHER]
+            together = seal_together(some, override, waiting, ledger, ctx)
+            done = [
+                together.get((account.account_id, day))
+                or _seal_day(account, day, override, waiting, ledger=ledger, ctx=ctx)
+                for account, day in some
             ]
-            sealed += _record_published(some, ledger, ctx)
+            sealed += _record_published(done, ledger, ctx)
     return sealed
 
 
@@ -186,14 +153,14 @@ def _due_days(
     if request.business_dates is not None:
         return [(account_id, day) for day in request.business_dates for account_id in accounts]
     due = ledger.day_states.in_state(list(accounts), "open")
-    return [(account_id, day) for account_id, day in due if not _in_grace(accounts[account_id], day, ctx)]
+    return [(account_id, day) for account_id, day in due if not in_grace(accounts[account_id], day, ctx)]
 
 
 def _seal_day(
     account: Account,
     business_date: date,
     override: Override | None,
-    waiting: _WaitingFiles,
+    waiting: WaitingFiles,
     *,
     ledger: Ledger,
     ctx: RunContext,
@@ -205,11 +172,12 @@ def _seal_day(
             if record.state != "open":
                 return replace(day, outcome="already")
             reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
-            blocking = _obstacles(
-                account, record, waiting, reconciled, business_date=business_date, ledger=ledger, ctx=ctx
+            counts = ledger.day_states.obstacles(account.account_id, business_date)
+            blocking = obstacles_of(
+                account, business_date, record, counts, waiting=waiting, reconciled=reconciled, ctx=ctx
             )
             obstacles = (*blocking, *(() if no_loads else (Obstacle.LOADING,)))
-            if obstacles and (override is None or _PASSING & set(obstacles)):
+            if refuses(obstacles, override):
                 return replace(day, obstacles=obstacles)
             files = _seal(
                 account,
@@ -242,56 +210,9 @@ def _seal(
 ) -> list[WrittenFile]:
     """Writes the final files and records them in the ledger."""
     written = write_version(account, business_date, record, ledger, ctx, version=record.version, reconciled=reconciled)
-    sealed = [
-        replace(file, manifest=replace(file.manifest, state="sealed", created_utc=utc_text(ctx.clock())))
-        for file in written
-    ]
+    sealed = final_files(written, ctx)
     for file in sealed:
         record_file(file, ledger, ctx, manifest=encode_manifest(file.manifest).decode())
-    final = DayEvent(
-        event="sealed",
-        version=record.version,
-        actor=override.actor if override else AUTOMATIC,
-        reason=override.reason if override else _RULE,
-        overridden=list(obstacles),
-        before_sha256=None,
-        after_sha256=sealed[0].manifest.content_sha256,
-        happened_at=ctx.clock(),
-        run_id=ctx.run_id,
-    )
+    final = seal_event(record, sealed, obstacles, override, ctx)
     ledger.day_states.record_final(account.account_id, business_date, final, changes=record.changes)
     return sealed
-
-
-def _obstacles(
-    account: Account,
-    record: DayRecord,
-    waiting: _WaitingFiles,
-    reconciled: DayReconciliation,
-    *,
-    business_date: date,
-    ledger: Ledger,
-    ctx: RunContext,
-) -> list[Obstacle]:
-    """Obstacles of a day in the order of ``Obstacle``."""
-    counts = ledger.day_states.obstacles(account.account_id, business_date)
-    checks = {
-        Obstacle.GRACE: _in_grace(account, business_date, ctx),
-        Obstacle.INCOMPLETE: record.complete_through is None or counts.open_windows > 0,
-        Obstacle.VOLUME: record.volume in ("thin", "empty"),
-        Obstacle.UPLOAD: account.account_id in waiting.dropped or counts.waiting_uploads > 0,
-        Obstacle.EXPECTED: (account.account_id, business_date) in waiting.awaited,
-        Obstacle.RECONCILIATION: reconciled.status == "red",
-        Obstacle.COLLECTING: counts.collecting > 0,
-    }
-    return [obstacle for obstacle, blocks in checks.items() if blocks]
-
-
-def grace_end(account: Account, business_date: date, ctx: RunContext) -> datetime:
-    """Instant until which a day stays open for late records."""
-    _, end = account.zones.bounds(business_date)
-    return end + timedelta(days=ctx.settings.seal_after_days)
-
-
-def _in_grace(account: Account, business_date: date, ctx: RunContext) -> bool:
-    return ctx.clock() < grace_end(account, business_date, ctx)

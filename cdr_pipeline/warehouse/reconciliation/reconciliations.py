@@ -36,6 +36,9 @@ class DayReconciliation(NamedTuple):
     exposure: Decimal
 
 
+NEVER_RECONCILED: Final = DayReconciliation("none", 0, Decimal(0))
+
+
 class _RecordKey(NamedTuple):
     account_id: str
     record_id: str

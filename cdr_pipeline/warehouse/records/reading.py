@@ -39,7 +39,7 @@ def day_lines(
             while (chunk := future.result()) is not None:
                 # The server waits while no one reads, so the thread does nothing but read.
                 future = reader.submit(next, chunks, None)
-                yield _with_own_line_ends(*chunk)
+                yield with_own_line_ends(*chunk)
         finally:
             reader.submit(chunks.close).result()
 
@@ -66,7 +66,7 @@ def _chunks(
                 yield chunk.getvalue(), rows
 
 
-def _with_own_line_ends(lines: bytes, rows: int) -> bytes:
+def with_own_line_ends(lines: bytes, rows: int) -> bytes:
     """Ends each line with CRLF and writes an empty string as an empty cell; COPY writes it as a pair of quotes.
 
     A chunk that may have line ends within cells or empty strings is parsed and written again. Such chunks are rare;
