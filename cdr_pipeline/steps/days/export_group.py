@@ -79,16 +79,31 @@ def _groups(
         counted = ledger.day_group(some, business_date)
         if counted is None:
             continue
-        members: dict[str, DueDay] = {}
-        rows = 0
-        for account_id, size in sorted(counted.sizes().items()):
-            if size > _SMALL_ROWS or rows + size > _MOST_ROWS:
-                continue
-            members[account_id] = some[account_id]
-            rows += size
-        group = ledger.day_group(members, business_date)
-        if group is not None:
-            yield group, members
+        for account_ids in small_parts(counted.sizes()):
+            members = {account_id: some[account_id] for account_id in account_ids}
+            group = ledger.day_group(members, business_date)
+            if group is not None:
+                yield group, members
+
+
+def small_parts(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Accounts whose lines are in memory together; accounts with many rows are left out.
+
+    Args:
+        sizes: number of rows by account id.
+    """
+    part: list[str] = []
+    rows = 0
+    for account_id, size in sorted(sizes.items()):
+        if size > _SMALL_ROWS:
+            continue
+        if part and rows + size > _MOST_ROWS:
+            yield part
+            part, rows = [], 0
+        part.append(account_id)
+        rows += size
+    if part:
+        yield part
 
 
 def _export_group(group: DayGroup, members: Mapping[str, DueDay], ctx: RunContext) -> list[ExportedDay]:

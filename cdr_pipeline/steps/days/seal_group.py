@@ -7,12 +7,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Final
 
 from cdr_pipeline.exports.daily_file import WrittenFile, publish
 from cdr_pipeline.exports.manifest import encode_manifest
 from cdr_pipeline.exports.placed_files import placed_small_files
 from cdr_pipeline.steps.days.day_files import day_of, descriptions, files_of_version, ledger_entry
+from cdr_pipeline.steps.days.export_group import small_parts
 from cdr_pipeline.steps.days.seal_rules import (
     Obstacle,
     Override,
@@ -26,15 +26,11 @@ from cdr_pipeline.steps.days.seal_rules import (
 from cdr_pipeline.steps.failure import contained
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.days.day_groups import DayGroup, FinalDay
-from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
+from cdr_pipeline.warehouse.ledger import Account, DayRecord, Ledger
 from cdr_pipeline.warehouse.reconciliation.reconciliations import NEVER_RECONCILED
 from cdr_pipeline.warehouse.server.engine import translated
 
 _log = logging.getLogger(__name__)
-
-# Records of a group, which are in memory, and of the largest day in it.
-_MOST_ROWS: Final = 50_000
-_SMALL_ROWS: Final = 5_000
 
 
 def seal_together(
@@ -100,7 +96,11 @@ def _decide(
             decided.append(SealedDay(account_id, day, "refused", found))
         else:
             obstacles[account_id] = found
-    recorded = _small(group.files(), {account_id: records[account_id] for account_id in obstacles})
+    recorded = {
+        account_id: files
+        for account_id, files in group.files().items()
+        if account_id in obstacles and records[account_id].exported_changes == records[account_id].changes
+    }
     expected = {
         account_id: files_of_version(
             day_of(
@@ -118,27 +118,18 @@ def _decide(
         )
         for account_id, files in recorded.items()
     }
-    known = {account_id: descriptions(files) for account_id, files in recorded.items()}
-    placed = placed_small_files(expected, known, ctx.settings.export_dir)
-    final = {account_id: final_files(files, ctx) for account_id, files in placed.items()}
+    final: dict[str, list[WrittenFile]] = {}
+    for part in small_parts({account_id: files[0].rows for account_id, files in recorded.items()}):
+        placed = placed_small_files(
+            {account_id: expected[account_id] for account_id in part},
+            {account_id: descriptions(recorded[account_id]) for account_id in part},
+            ctx.settings.export_dir,
+        )
+        final |= {account_id: final_files(files, ctx) for account_id, files in placed.items()}
     _record(group, final, records, obstacles, override, ctx=ctx)
     return decided + [
         SealedDay(account_id, day, "sealed", obstacles[account_id], tuple(files)) for account_id, files in final.items()
     ]
-
-
-def _small(recorded: Mapping[str, list[ExportFile]], records: Mapping[str, DayRecord]) -> dict[str, list[ExportFile]]:
-    """Files of the days whose files show all changes and are small enough to be read together, by account id."""
-    small: dict[str, list[ExportFile]] = {}
-    rows = 0
-    for account_id, record in records.items():
-        files = recorded.get(account_id)
-        if files is None or record.exported_changes != record.changes:
-            continue
-        if files[0].rows <= min(_SMALL_ROWS, _MOST_ROWS - rows):
-            small[account_id] = files
-            rows += files[0].rows
-    return small
 
 
 def _record(

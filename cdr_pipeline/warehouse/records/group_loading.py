@@ -24,7 +24,7 @@ from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.core.records.stored_extra import with_extra
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.warehouse.records.batch import BatchHeader, LoadedBatch
-from cdr_pipeline.warehouse.records.csv_values import csv_value
+from cdr_pipeline.warehouse.records.csv_values import csv_value, text_array
 from cdr_pipeline.warehouse.records.links import link_batch
 from cdr_pipeline.warehouse.records.partitions import add_missing_partitions, whole_months
 from cdr_pipeline.warehouse.records.staging import indexed_stage, open_stage
@@ -145,9 +145,9 @@ class AccountGroup:
         new = compared.filter(pl.col("stored_day").is_null())
         changed = compared.filter(pl.col("stored_digest") != pl.col("list_digest"))
         if new.height:
-            self._insert(new, headers[0].now)
+            self._insert(_with_extra(new), headers[0].now)
         if changed.height:
-            self._update(changed, headers[0].now)
+            self._update(_with_extra(changed), headers[0].now)
         days = _days_by_account(new, changed)
         if days:
             self._follow_changes(headers, days, new, changed)
@@ -164,8 +164,8 @@ class AccountGroup:
         """Adds ``stored_day`` and ``stored_digest`` of the stored records."""
         stored = self._statements.tuples(
             "records/stored_digests_of_accounts",
-            account_ids=rows["account_id"].to_list(),
-            record_ids=rows["record_id"].to_list(),
+            account_ids=text_array(rows["account_id"]),
+            record_ids=text_array(rows["record_id"]),
         )
         schema = {"account_id": pl.String, "record_id": pl.String, "stored_day": pl.Date, "stored_digest": pl.String}
         known = pl.DataFrame(stored, schema=schema, orient="row").with_columns(
@@ -266,7 +266,7 @@ def _of(headers: Sequence[BatchHeader]) -> dict[str, Any]:
 
 
 def _prepared(batches: Sequence[SmallBatch]) -> pl.DataFrame:
-    """Rows of all batches with the columns of the stage that need no database."""
+    """Rows of all batches with the columns of the stage that need no database, but for ``extra``."""
     ids = pl.DataFrame(
         {
             "account_id": [batch.header.account_id for batch in batches],
@@ -279,7 +279,11 @@ def _prepared(batches: Sequence[SmallBatch]) -> pl.DataFrame:
         pl.lit(None, pl.String).alias(FINGERPRINT),
         pl.col(LINE).alias("source_line"),
     )
-    rows = rows.join(ids, on="account_id", how="left", maintain_order="left")
+    return rows.join(ids, on="account_id", how="left", maintain_order="left")
+
+
+def _with_extra(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds the column ``extra``, which only rows that are stored need."""
     return with_extra(rows, list_keys=KNOWN_LIST_KEYS, detail_keys=())
 
 
