@@ -28,7 +28,7 @@ _FILLED: Final = {
     "stored": "account_id, carrier", "new_name": "cdr_y2026m01", "among": "true", "legs": "cdr_merged",
 }  # fmt: skip
 # Executed on a single server only, where accounts share a transaction.
-SINGLE_SERVER: Final = frozenset({"records/accounts_with_counterparts"})
+SINGLE_SERVER: Final = frozenset({"days/linked_accounts", "records/accounts_with_counterparts"})
 # A node of a parsed statement; each class has its own attributes, and the rules look at few of them.
 Node = Any
 _PLACEHOLDER: Final = re.compile(r"%\(\w+\)s")

@@ -67,7 +67,7 @@ class SealRequest:
 
 
 def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
-    """Seals the days that can be sealed, in one transaction each. A failed day does not affect the others.
+    """Seals the days that can be sealed; small ones share a transaction. A failed day does not affect the others.
 
     The ledger records a seal before the manifests are written. If the process is killed in between, the next call
     publishes the manifests, so that a published manifest is never withdrawn. Running it twice seals each day once.
