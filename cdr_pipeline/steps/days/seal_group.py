@@ -25,7 +25,7 @@ from cdr_pipeline.steps.days.seal_rules import (
 )
 from cdr_pipeline.steps.failure import contained
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.days.day_groups import DayGroup, FinalDay
+from cdr_pipeline.warehouse.days.day_groups import DayGroup, DaySeal
 from cdr_pipeline.warehouse.ledger import Account, DayRecord, Ledger
 from cdr_pipeline.warehouse.reconciliation.reconciliations import NEVER_RECONCILED
 from cdr_pipeline.warehouse.server.engine import translated
@@ -151,7 +151,7 @@ def _record(
     group.record_files(entries, now=now)
     group.record_final(
         [
-            FinalDay(
+            DaySeal(
                 account_id,
                 replace(seal_event(records[account_id], files, obstacles[account_id], override, ctx), happened_at=now),
                 records[account_id].changes,

@@ -23,7 +23,7 @@ from cdr_pipeline.warehouse.statements import statement
 
 
 @dataclass(frozen=True, slots=True)
-class FinalDay:
+class DaySeal:
     """A day of an account that is sealed with others.
 
     Attributes:
@@ -166,7 +166,7 @@ class DayGroup:
                 "days/record_exported_days", account_ids=list(changes), changes=list(changes.values()), now=now
             )
 
-    def record_final(self, days: Sequence[FinalDay]) -> None:
+    def record_final(self, days: Sequence[DaySeal]) -> None:
         """Records that the day is sealed for some accounts; its manifests are announced afterwards.
 
         The caller has locked the days.
