@@ -100,6 +100,7 @@ def test_any_batches_end_as_if_all_rows_were_staged(
     chance = Random(seed)
     monkeypatch.setattr(new_records, "WORTH_FILLING", chance.choice((1, 6, 1_000)))
     monkeypatch.setattr(new_records, "_MOST_STAGED", chance.choice((0, 2, 1_000)))
+    monkeypatch.setattr(loading, "BEHIND_FROM", chance.choice((1, 6, 1_000)))
     for _ in range(5):
         kind: Kind = chance.choice(("window", "upload"))
         sizes = [chance.randrange(1, 9) for _ in range(chance.randrange(1, 5))]

@@ -1,5 +1,7 @@
 """Record ids of imported records, and digests that detect changed records: sha256 over columns."""
 
+from collections.abc import Container
+from itertools import groupby
 from typing import Final
 
 import polars as pl
@@ -112,21 +114,22 @@ def with_digests(rows: pl.DataFrame) -> pl.DataFrame:
     detail_columns = [field.name for field in first if field.detail_only]
     added_to_list = [field.name for field in added if not field.detail_only]
     added_to_details = [field.name for field in added if field.detail_only]
+    empty = frozenset(column.name for column in rows if column.null_count() == rows.height)
     return (
         rows.with_columns(
-            _text_of(list_columns).alias("__list"),
-            _text_of(detail_columns).alias("__detail"),
+            _text_of(list_columns, empty).alias("__list"),
+            _text_of(detail_columns, empty).alias("__detail"),
         )
         .with_columns(
             pl.concat_str(
                 pl.concat_str("__list", pl.col(EXTRA).fill_null(_NULL), separator=_SEPARATOR),
-                *(_value_of_added(name) for name in added_to_list),
+                *(_value_of_added(name) for name in added_to_list if name not in empty),
             ).alias("__list"),
         )
         .with_columns(
             pl.concat_str(
                 pl.concat_str("__list", "__detail", pl.col("detail_source").fill_null(_NULL), separator=_SEPARATOR),
-                *(_value_of_added(name) for name in added_to_details),
+                *(_value_of_added(name) for name in added_to_details if name not in empty),
             ).alias("__detail"),
         )
         .with_columns(
@@ -143,9 +146,16 @@ def _first_and_added() -> tuple[tuple[Field, ...], tuple[Field, ...]]:
     return FIELDS[:end], FIELDS[end:]
 
 
-def _text_of(columns: list[str]) -> pl.Expr:
-    """One canonical text per row."""
-    return pl.concat_str([_canonical(name).fill_null(_NULL) for name in columns], separator=_SEPARATOR)
+def _text_of(columns: list[str], empty: Container[str]) -> pl.Expr:
+    """One canonical text per row; columns without any value, most of them in a carrier's file, are one constant."""
+    parts: list[pl.Expr] = []
+    for is_empty, group in groupby(columns, key=lambda name: name in empty):
+        names = list(group)
+        if is_empty:
+            parts.append(pl.lit(_SEPARATOR.join(_NULL for _ in names)))
+        else:
+            parts += [_canonical(name).fill_null(_NULL) for name in names]
+    return pl.concat_str(parts, separator=_SEPARATOR)
 
 
 def _value_of_added(name: str) -> pl.Expr:

@@ -93,12 +93,15 @@ def _contains_nul(rows: pl.DataFrame) -> bool:
 
 
 def _schema(rows: pl.DataFrame, latest: datetime) -> pa.DataFrameSchema:
-    """The rules for these rows. Columns of the right type without a rule are left out to save time."""
+    """The rules for these rows. Columns of the right type that have no rule or no value are left out to save time."""
     check_nul, too_long, schema = _contains_nul(rows), _too_long(rows), rows.schema
+    empty = {column.name for column in rows if column.null_count() == rows.height}
     columns = {
         field.name: _column(field, latest, check_nul=check_nul, is_long=field.name in too_long)
         for field in FIELDS
-        if _has_rule(field, check_nul=check_nul) or field.name in too_long or schema.get(field.name) != field.kind.dtype
+        if (_has_rule(field, check_nul=check_nul) and (field.required or field.name not in empty))
+        or field.name in too_long
+        or schema.get(field.name) != field.kind.dtype
     }
     return pa.DataFrameSchema(
         columns,
