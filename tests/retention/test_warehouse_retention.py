@@ -1,7 +1,8 @@
 """Old records go by policy: whole months, their totals kept, archived on the way; or their numbers are masked."""
 
 import warnings
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import pytest
 from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import canonical_schema
+from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, Search
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.retention.retained_records import retained_records_asset
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.errors import AccountNotFound, WarehouseContended, WarehouseError
 from cdr_pipeline.exports import archive as archive_file
 from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.records.making_extracts import Making, MakingStopped, claim_extract
+from cdr_pipeline.steps.retention import retain_records as retain_module
 from cdr_pipeline.steps.retention.retain_records import (
     RetainedMonth,
     RetentionResult,
@@ -28,6 +32,7 @@ from cdr_pipeline.steps.retention.retain_records import (
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.warehouse.records.extracts import NewExtract
 from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionTable
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
@@ -261,6 +266,71 @@ def test_masking_leaves_totals_and_a_replay_does_not_undo_it(ctx: RunContext) ->
     assert query(ctx, f"SELECT {shown} FROM cdr WHERE record_id = 'a'") == masked
     assert retain_records(ctx).masked == {ACCOUNT: 0}
     assert files(ctx) == before
+
+
+@pytest.mark.parametrize(("keep", "mask"), [(7, None), (None, 100)], ids=["removed", "masked"])
+def test_extracts_that_may_show_changed_records_are_withdrawn(
+    place: RunContext, keep: int | None, mask: int | None
+) -> None:
+    seal(place)
+    days = {"shown": DAY, "undated": None, "later": date(2026, 7, 1), "unmade": DAY, "begun": DAY}
+    for name, day in days.items():
+        requested(place, name, day)
+    begun = make(place, until="begun")
+    assert len(list((place.settings.extract_dir / ACCOUNT).iterdir())) == 4
+    policy(place, keep=keep, mask=mask)
+    assert not retain_records(place).failures
+    states = dict(query(place, "SELECT extract_id, state FROM extracts"))
+    assert states == dict.fromkeys(days, "withdrawn") | {"later": "ready"}
+    begun.keep()
+    with pytest.raises(MakingStopped):
+        begun.step()
+    begun.close()
+    assert [path.name.partition(".")[0] for path in (place.settings.extract_dir / ACCOUNT).iterdir()] == ["later"]
+
+
+@pytest.mark.parametrize(("keep", "mask"), [(7, None), (None, 100)], ids=["removed", "masked"])
+def test_records_stay_until_their_extracts_can_be_withdrawn(
+    place: RunContext, keep: int | None, mask: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    seal(place)
+    policy(place, keep=keep, mask=mask)
+    before = query(place, "SELECT record_id, caller_e164 FROM cdr ORDER BY 1")
+    monkeypatch.setattr(retain_module, "withdraw_extracts", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retain_records(place)
+    assert query(place, "SELECT record_id, caller_e164 FROM cdr ORDER BY 1") == before
+
+
+def requested(ctx: RunContext, name: str, day: date | None) -> None:
+    """Requests an extract of the days from one on, or of business dates."""
+    first = None if day is None else datetime.combine(day, time(), UTC)
+    last = None if first is None else first + timedelta(days=5)
+    with ctx.ledger() as ledger:
+        wanted = NewExtract(ACCOUNT, name, name, "token", {"parameters": {}}, "csv", "none", first, last)
+        ledger.extracts.add(wanted, now=ctx.clock() + timedelta(seconds="shown undated later begun unmade".index(name)))
+
+
+def make(ctx: RunContext, *, until: str) -> Making:
+    """Makes the requested extracts; the one of a name only begins."""
+    while True:
+        making = claim_extract(replace(ctx, clock=lambda: ctx.clock() + timedelta(hours=1)))
+        assert making is not None
+        extract = making.extract
+        if extract.first_moment is None or extract.last_moment is None:
+            search = Search((ACCOUNT,), (Compare(("business_date",), Operator.EQUALS, (DAY,)),))
+        else:
+            search = Search((ACCOUNT,), (), InstantRange("saved_at", extract.first_moment, extract.last_moment))
+        making.begin(search)
+        if extract.extract_id == until:
+            assert making.step()
+            return making
+        while making.step():
+            pass
+        making.close()
 
 
 def test_a_policy_is_of_a_known_account_and_replaces_the_one_before(ctx: RunContext) -> None:

@@ -111,6 +111,8 @@ class Making:
         """
         file, slices = self._file, self._slices
         assert file is not None and slices is not None  # noqa: S101, PT018 - begin comes first
+        if self._stopped.is_set():
+            raise MakingStopped
         if slices.is_done:
             self._complete(file)
             return False

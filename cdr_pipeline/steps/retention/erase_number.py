@@ -82,10 +82,11 @@ def erase_number(request: EraseRequest, ctx: RunContext) -> list[ErasedAccount]:
                 days = erasure.touch_days(reissue=request.reissue)
                 files = tuple(erasure.files(rejects))
                 # A file that was made for an account shows its records; the request of one can contain the number.
-                found = bool(records or rejects)
-                withdraw_extracts(
-                    account.account_id, ledger, now=ctx.clock(), pattern=None if found else pattern
-                )  # fmt: skip
+                shown = None if records or rejects else pattern
+                withdraw_extracts(account.account_id, ledger, now=ctx.clock(), pattern=shown)
+            if not request.dry_run:
+                # Extracts that were requested meanwhile have read the records as they were.
+                withdraw_extracts(account.account_id, ledger, now=ctx.clock(), pattern=shown)
             ctx.progress(f"looked through {account.account_id}")
             if records or rejects:
                 erased.append(ErasedAccount(account.account_id, records, len(rejects), days, files))

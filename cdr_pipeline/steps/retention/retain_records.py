@@ -118,10 +118,7 @@ def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dr
             if policy.mask_after_days is not None and not dry_run:
                 before = today - timedelta(days=policy.mask_after_days)
                 try:
-                    masked[policy.account_id] = _mask(policy.account_id, before, ledger)
-                    if masked[policy.account_id]:
-                        end = datetime.combine(before, time(), UTC)
-                        withdraw_extracts(policy.account_id, ledger, now=ctx.clock(), before=end + _EDGE)
+                    masked[policy.account_id] = _mask(policy.account_id, before, ledger, ctx)
                 except Exception as error:  # noqa: BLE001 - one account's failure is that account's
                     unmasked.append(contained(policy.account_id, "masking", error))
         dropped = () if dry_run else ledger.retention.drop_empty_partitions()
@@ -165,9 +162,10 @@ def _retain_month(
                 archived_sha256=None if archived is None else archived.sha256,
                 now=ctx.clock(),
             )
-            end = datetime.combine(months_after(month, 1), time(), UTC)
-            withdraw_extracts(policy.account_id, ledger, now=ctx.clock(), before=end + _EDGE)
+            last = months_after(month, 1) - timedelta(days=1)
+            _withdraw(policy.account_id, last, ledger, ctx)
             _require_balance(result, deleted, result.records if archived is None else archived.rows)
+        _withdraw(policy.account_id, last, ledger, ctx)
     except Exception as error:  # noqa: BLE001 - one month's failure is that month's
         return replace(result, outcome="failed", failure=contained(policy.account_id, f"month {month:%Y-%m}", error))
     ctx.progress(f"removed {policy.account_id} {month:%Y-%m}")
@@ -187,9 +185,26 @@ def _archive(removal: MonthRemoval, ctx: RunContext) -> ArchivedFile:
     return write_archive(removal.records(), folder / f"cdr_{removal.account_id}_{removal.month:%Y-%m}.parquet")
 
 
-def _mask(account_id: str, before: date, ledger: Ledger) -> int:
+def _mask(account_id: str, before: date, ledger: Ledger, ctx: RunContext) -> int:
     """Masks one month per transaction, so that loads of the account wait for one month at most."""
-    days = ledger.retention.finished_days(account_id, before)
-    return sum(
-        ledger.retention.mask(account_id, list(month)) for _, month in groupby(days, lambda day: (day.year, day.month))
-    )
+    days, masked = ledger.retention.finished_days(account_id, before), 0
+    for _, month in groupby(days, lambda day: (day.year, day.month)):
+        dates = list(month)
+        with ledger.transaction():
+            records = ledger.retention.mask(account_id, dates)
+            if records:
+                _withdraw(account_id, dates[-1], ledger, ctx)
+        if records:
+            _withdraw(account_id, dates[-1], ledger, ctx)
+        masked += records
+    return masked
+
+
+def _withdraw(account_id: str, last: date, ledger: Ledger, ctx: RunContext) -> None:
+    """Withdraws the extracts that may show records up to a date.
+
+    In the transaction that changes the records, so that a killed run leaves no file of them; and again after it, for
+    extracts that were requested meanwhile and have read the records as they were.
+    """
+    end = datetime.combine(last + timedelta(days=1), time(), UTC)
+    withdraw_extracts(account_id, ledger, now=ctx.clock(), before=end + _EDGE)
