@@ -13,6 +13,12 @@ from cdr_pipeline.warehouse.records.list_columns import NAMES, RESELLER_NAMES
 _NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
 # An enumeration instead of a constant, which generated clients require in every value of a union.
 _SECONDS: Final[dict[str, Any]] = {"anyOf": [{"type": "string", "enum": [""]}, {"type": "number", "minimum": 0}]}
+# Any value, because the generator of Java clients makes code that does not compile of "an array or a text".
+_RECORDINGS: Final[dict[str, Any]] = {
+    "description": "names of recordings as an array, as on the switch; a text if the source delivered one",
+    "example": [],
+}
+_Recordings = Annotated[list[str] | str, WithJsonSchema(_RECORDINGS)]
 _Seconds = Annotated[Literal[""] | Annotated[float, Field(ge=0)], WithJsonSchema(_SECONDS)]
 
 
@@ -76,7 +82,7 @@ def enveloped(name: str, data: object, base: type[Envelope] = Envelope) -> type[
 def _column(name: str) -> object:
     if name in _NUMBERS:
         return _Seconds
-    return list[str] | str if name == "media_recordings" else str
+    return _Recordings if name == "media_recordings" else str
 
 
 # Only tokens of an account above get the columns of resellers.

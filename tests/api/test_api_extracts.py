@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from cdr_pipeline.api.app import create_app
 from cdr_pipeline.exports import record_lists
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.records import extracts, making_extracts
+from cdr_pipeline.steps.records.extract_slices import ExtractSlices
 from cdr_pipeline.steps.records.extracts import clear_extracts, clear_strays
 from cdr_pipeline.steps.records.making_extracts import claim_extract
 from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
@@ -290,21 +292,28 @@ def test_a_slow_day_ends_the_extract_with_its_date(ctx: RunContext) -> None:
 
 
 @pytest.mark.parametrize("fault", ["timeout", "connection"])
-def test_a_slice_that_fails_for_a_moment_is_read_again(ctx: RunContext, fault: str) -> None:
+def test_a_slice_that_fails_for_a_moment_is_read_again(
+    ctx: RunContext, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divided, divide = threading.Event(), ExtractSlices.divide
+
+    def noted(slices: ExtractSlices) -> None:
+        divide(slices)
+        divided.set()
+
+    monkeypatch.setattr(ExtractSlices, "divide", noted)
     know(ctx)
     store(ctx, "self", *CALLS, now=ctx.clock() - timedelta(1))
-    with serving(ctx, serve_extract_seconds=0.1, serve_download_seconds=30 if fault == "connection" else 0.4) as api:
+    with serving(ctx, serve_extract_seconds=0.1, serve_download_seconds=30 if fault == "connection" else 2) as api:
         with psycopg.connect(api.ctx.url, autocommit=True) as connection:
-            with connection.transaction():
-                connection.execute("LOCK TABLE cdr_links IN ACCESS EXCLUSIVE MODE")
+            with psycopg.connect(api.ctx.url) as locking:
+                locking.execute("LOCK TABLE cdr_links IN ACCESS EXCLUSIVE MODE")
                 response = request(api, {"parameters": YEAR})
-                path = response.headers["location"]
-                wait_for(lambda: api.get(path).json()["data"]["slices"] > 0)
                 if fault == "connection":
                     waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     wait_for(lambda: connection.execute(waiting).fetchone() is not None)
                 else:
-                    time.sleep(0.5)
+                    assert divided.wait(60)
             extract = ended(api, response)
             assert connection.execute("SELECT attempts FROM extracts").fetchall() == [(1,)]
         assert (extract["state"], extract["rows"], extract["slices_done"]) == ("ready", 4, extract["slices"])

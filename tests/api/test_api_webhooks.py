@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 import trustme
 from pydantic import SecretStr
@@ -33,6 +34,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.webhooks import Webhook
 from tests.support.commands import run_command
 from tests.support.console import DAY
+from tests.support.served_processes import served_processes, wait_until
 from tests.support.serving import Served, know, serving, token_for
 
 PATH = "/v2/accounts/self/webhooks"
@@ -41,11 +43,15 @@ LOOPBACK = "127.0.0.0/8"
 
 @dataclass
 class Receiving:
-    """A receiver: its address, what arrived, and the statuses of its next responses (200 when there are none)."""
+    """A receiver: its address, what arrived, and the statuses of its next responses (200 when there are none).
+
+    It responds while ``responds`` is set.
+    """
 
     url: str = ""
     messages: list[tuple[dict[str, str], bytes]] = field(default_factory=list[tuple[dict[str, str], bytes]])
     statuses: list[int] = field(default_factory=list[int])
+    responds: threading.Event = field(default_factory=threading.Event)
 
     def changes(self) -> list[int]:
         return [json.loads(body)["change"] for _, body in self.messages]
@@ -55,6 +61,7 @@ class Receiving:
 def receiving(certificate: trustme.LeafCert | None = None) -> Generator[Receiving]:
     """A receiver on a free loopback port while the block runs; over TLS with a certificate."""
     state = Receiving()
+    state.responds.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -62,9 +69,11 @@ def receiving(certificate: trustme.LeafCert | None = None) -> Generator[Receivin
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             state.messages.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(state.statuses.pop(0) if state.statuses else 200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            state.responds.wait(60)
+            with suppress(OSError):
+                self.send_response(state.statuses.pop(0) if state.statuses else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
             pass
@@ -105,7 +114,11 @@ def hours() -> Time:
 def allowed(ctx: RunContext, hours: Time) -> RunContext:
     """A context that may send to loopback, with a clock that the test moves."""
     know(ctx)
-    return replace(ctx, settings=ctx.settings.model_copy(update={"webhook_networks": LOOPBACK}), clock=hours)
+    return replace(with_loopback(ctx), clock=hours)
+
+
+def with_loopback(ctx: RunContext) -> RunContext:
+    return replace(ctx, settings=ctx.settings.model_copy(update={"webhook_networks": LOOPBACK}))
 
 
 def change(ctx: RunContext, kind: Any = "records", count: int = 1) -> None:
@@ -139,10 +152,7 @@ def test_a_running_server_sends_signed_changes_in_order(ctx: RunContext) -> None
             time.sleep(0.05)
         assert receiver.changes() == [1, 2, 3, 5]
         for headers, body in receiver.messages:
-            signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-            key = base64.b64decode(hook["secret"].removeprefix("whsec_"))
-            expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-            assert headers["webhook-signature"] == f"v1,{expected}"
+            assert headers["webhook-signature"] == signature(hook["secret"], headers, body)
             assert int(headers["webhook-timestamp"]) == int(ctx.clock().timestamp())
             assert json.loads(body)["account_id"] == "self"
         assert len({headers["webhook-id"] for headers, _ in receiver.messages}) == 4
@@ -152,6 +162,40 @@ def test_a_running_server_sends_signed_changes_in_order(ctx: RunContext) -> None
         assert call(api, admin, "DELETE", f"/{hook['webhook_id']}").status_code == 200
         assert call(api, admin, "GET").json()["data"] == []
         assert call(api, admin, "DELETE", f"/{hook['webhook_id']}").status_code == 404
+
+
+@pytest.mark.slow
+def test_another_worker_sends_what_a_killed_one_did_not_finish(ctx: RunContext, tmp_path: Path) -> None:
+    know(ctx)
+    with receiving() as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), with_loopback(ctx))
+        change(ctx, count=3)
+        receiver.responds.clear()
+        with served_processes(ctx, tmp_path, CDR_WEBHOOK_NETWORKS=LOOPBACK, CDR_WEBHOOK_SECONDS="0.2") as server:
+            wait_until(lambda: len(receiver.messages) == 1, 60)
+            server.kill_workers()
+            # The receiver has the first change, and its response reached no process: nothing is recorded as sent.
+            unsent = hook_of(ctx, hook)
+            assert (unsent.position, unsent.attempts, receiver.changes()) == (0, 0, [1])
+            receiver.responds.set()
+            # The claim of the killed worker ends after a minute.
+            with psycopg.connect(ctx.url, autocommit=True) as connection:
+                connection.execute("UPDATE webhooks SET claimed_until = clock_timestamp() WHERE claim IS NOT NULL")
+            wait_until(lambda: hook_of(ctx, hook).position == 3, 60)
+        assert receiver.changes() == [1, 1, 2, 3]
+        (first, body), (again, same) = receiver.messages[:2]
+        assert (first["webhook-id"], body) == (again["webhook-id"], same)
+        for headers, content in receiver.messages:
+            assert headers["webhook-signature"] == signature(hook.secret, headers, content)
+        sent = hook_of(ctx, hook)
+        assert (sent.attempts, sent.dead_letters) == (0, 0)
+
+
+def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
+    """The signature that a receiver expects."""
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
 def test_the_library_of_standard_webhooks_verifies_the_signature() -> None:
