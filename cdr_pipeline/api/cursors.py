@@ -25,7 +25,7 @@ class Cursor:
 
     Attributes:
         key: first record of the page.
-        known_at: time of the request for the first page; later pages do not show later changes.
+        known_at: time at which the first page was read; later pages do not show later changes.
         first: start of the period, inclusive.
         last: end of the period, inclusive.
     """

@@ -109,24 +109,22 @@ FROM long_values
 ORDER BY account_id, field
 
 -- Name:        page
--- Purpose:     one page of legs in the form of Kazoo's list, and the key of the first row of the next page.
--- Parameters:  utc_offset, row_limit and what the conditions bind; columns, names, conditions and order are generated.
+-- Purpose:     one page of legs in the form of Kazoo's list, as JSON arrays of texts, and the keys of its rows.
+-- Parameters:  utc_offset, row_limit and what the conditions bind; legs (the merged view, or a part of it), columns,
+--              names, conditions and order are generated.
 -- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
 SELECT
     page.page_moment,
     page.page_record_id,
     page.page_origin,
-    (
-        SELECT row_to_json(listed)::text
-        FROM (SELECT {names}) AS listed
-    ) AS listed
+    array_to_json(ARRAY[{names}])::text AS listed
 FROM (
     SELECT
         record.{clock} AS page_moment,
         record.record_id AS page_record_id,
         record.origin AS page_origin,
         {columns}
-    FROM cdr_merged AS record
+    FROM {legs} AS record
     WHERE {conditions}
     ORDER BY {order}
     LIMIT %(row_limit)s

@@ -30,7 +30,7 @@ def _locked(url: str, table: str) -> Generator[None]:
 def hurried(ctx: RunContext) -> RunContext:
     know(ctx)
     store(ctx, "self", {})
-    return replace(ctx, settings=ctx.settings.model_copy(update={"serve_search_seconds": 0.3, "serve_connections": 2}))
+    return replace(ctx, settings=ctx.settings.model_copy(update={"serve_search_seconds": 0.5, "serve_connections": 2}))
 
 
 @pytest.mark.parametrize(("table", "path"), [("days", "days"), ("export_files", "exports"), ("uploads", "uploads")])

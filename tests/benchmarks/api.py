@@ -35,7 +35,10 @@ from cdr_pipeline.api.times import instant
 from cdr_pipeline.core.records.search import InstantRange, Search
 from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.records.search import _composed, is_read_in_order
+from cdr_pipeline.warehouse.records.search import (
+    _composed,  # pyright: ignore[reportPrivateUsage]
+    is_read_in_order,
+)
 from cdr_pipeline.warehouse.statements import statement
 
 PORT = 18_733
@@ -227,7 +230,7 @@ def download(connection: psycopg.Connection[Any], token: str, process: subproces
     seconds = time.perf_counter() - begun
     done.set()
     watcher.join()
-    query, bound = _composed("records/stream_csv", searched(period), None, as_json=False)
+    query, bound = _composed("records/stream_csv", searched(period), None)
     same = copied(connection, query, bound.values | {"utc_offset": 0})
     raw = sql.SQL(
         "COPY (SELECT * FROM cdr WHERE account_id = {} AND business_date BETWEEN '2026-02-01' AND {})"
@@ -278,7 +281,7 @@ def page_statement(
     search = searched(query, account)
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.execute("SET enable_sort = off" if is_read_in_order(search) else "RESET enable_sort")
-    found, bound = _composed("records/page", search, None, as_json=True)
+    found, bound = _composed("records/page", search, None)
     return found, bound.values | {"row_limit": 51, "utc_offset": 0}
 
 

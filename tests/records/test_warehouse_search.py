@@ -94,7 +94,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def _plan_and_ids(url: str, search: Search, start: PageKey | None = None) -> tuple[str, set[str]]:
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
         await begin_scoped(connection, search.accounts, in_order=is_read_in_order(search))
-        query, bound = _composed("records/page", search, start, as_json=True)
+        query, bound = _composed("records/page", search, start)
         values: dict[str, Any] = bound.values | {"row_limit": 50, "utc_offset": 0}
         explained = await connection.execute(sql.SQL("EXPLAIN ANALYZE ") + query, values)
         plan = "\n".join(row[0] for row in await explained.fetchall())
@@ -256,12 +256,12 @@ def test_pages_without_filters_are_planned_once(filled: str, ascending: bool) ->
                 await begin_scoped(connection, search.accounts, in_order=True, planned_once=planned_once)
                 pages.append((await find_page(connection, search, size=50, start=None)).rows)
                 await connection.commit()
-            prepared = "FROM pg_prepared_statements WHERE statement LIKE '%cdr_merged%'"
+            prepared = "FROM pg_prepared_statements WHERE statement LIKE '%page_moment%'"
             plans = await (
                 await connection.execute(f"SELECT generic_plans, custom_plans {prepared}".encode())
             ).fetchall()
             ((name,),) = await (await connection.execute(f"SELECT name {prepared}".encode())).fetchall()
-            query, bound = _composed("records/page", search, None, as_json=True)
+            query, bound = _composed("records/page", search, None)
             values = bound.values | {"row_limit": 51, "utc_offset": 0}
             order = dict.fromkeys(re.findall(r"%\((\w+)\)s", query.as_string(None)))
             given = sql.SQL(", ").join(sql.Literal(values[item]) for item in order)

@@ -136,18 +136,20 @@ async def _list(
 
 
 async def _page(request: Request, caller: Caller, search: Search, size: int) -> Response:
-    """One page. All pages of a list use the period and the time of the request for the first page."""
+    """One page. All pages of a list use the period of the first page, and show what it could show."""
     records = service_of(request).records
     secret = await records.cursor_secret()
     parameters = [item for item in request.query_params.multi_items() if item[0] not in COMMON_PARAMETERS | PAGING]
     digest = search_digest(caller.account.account_id, request.url.path, parameters)
-    known_at, start = service_of(request).ctx.clock(), None
+    start = None
     if "start_key" in request.query_params:
         cursor = decode_cursor(request.query_params["start_key"], digest, secret)
-        known_at, start = cursor.known_at, cursor.key
+        start = cursor.key
+        search = replace(search, known_at=cursor.known_at)
         if search.span is not None:
             search = replace(search, span=InstantRange(search.clock, cursor.first, cursor.last))
-    page = await records.page(replace(search, known_at=known_at), size=size, start=start)
+    page = await records.page(search, size=size, start=start)
+    known_at = search.known_at or service_of(request).ctx.clock()
     keys = {"start_key": page.first, "next_start_key": page.following}
     first, last = (search.span.first, search.span.last) if search.span else (known_at, known_at)
     cursors = {

@@ -23,16 +23,17 @@ from cdr_pipeline.warehouse.accounts.tokens import (
 from cdr_pipeline.warehouse.records.search import (
     FoundPage,
     find_legs,
-    find_page,
     find_record,
     find_summary,
     is_planned_once,
     is_read_in_order,
+    page_of,
+    page_statement,
     stream_csv,
     stream_json,
 )
 from cdr_pipeline.warehouse.server.migrate import require_revision
-from cdr_pipeline.warehouse.server.pool import Pool, Reading, read_pool, reading, schema_revision
+from cdr_pipeline.warehouse.server.pool import Pool, Reading, read_once, read_pool, reading, schema_revision
 
 Stream = AsyncGenerator[bytes]
 # Seconds that a download waits until another one ends.
@@ -114,10 +115,17 @@ class RecordSearch:
 
     async def page(self, search: Search, *, size: int, start: PageKey | None) -> FoundPage:
         """One page of list rows. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._reading(
-            search.accounts, in_order=is_read_in_order(search), planned_once=is_planned_once(search)
-        ) as connection:
-            return await find_page(connection, search, size=size, start=start)
+        query, values = page_statement(search, size=size, start=start)
+        rows = await read_once(
+            self._record_pool(),
+            query,
+            values,
+            seconds=self.statement_seconds,
+            accounts=search.accounts,
+            in_order=is_read_in_order(search),
+            planned_once=is_planned_once(search),
+        )
+        return page_of(rows, search, size=size)
 
     async def record(self, account_id: str, record_id: str) -> dict[str, Any] | None:
         """The detail document of one leg. Raises WarehouseUnavailable."""

@@ -115,6 +115,46 @@ def _beginning(accounts: tuple[str, ...], seconds: float, *, in_order: bool, pla
     return sql.SQL("; ").join(commands).as_bytes(None)
 
 
+def scope_settings(
+    accounts: Sequence[str], seconds: float, *, in_order: bool, planned_once: bool
+) -> tuple[bytes, dict[str, str]]:
+    """A statement that limits the rest of its transaction as ``begin_scoped`` does, and its values.
+
+    As a query, it can be sent with the one that it is for, without waiting. Not for Citus, whose nodes do not learn of
+    these settings and show no rows.
+
+    Args:
+        accounts: ids of the visible accounts.
+        seconds: time limit of each statement in seconds.
+        in_order: read rows from an index in the order of the query, instead of reading all rows and sorting them.
+        planned_once: use one plan for all values of a prepared statement.
+    """
+    settings = {
+        "transaction_read_only": "on",
+        "statement_timeout": _timeout(seconds),
+        "plan_cache_mode": "force_generic_plan" if planned_once else "force_custom_plan",
+        "cdr.account_scope": _scope(accounts),
+    }
+    if in_order:
+        settings |= {"enable_sort": "off", "enable_material": "off", "max_parallel_workers_per_gather": "0"}
+    settings["role"] = READER
+    return _setting(tuple(settings)), {f"to_{place}": value for place, value in enumerate(settings.values())}
+
+
+@lru_cache(16)
+def _setting(names: tuple[str, ...]) -> bytes:
+    calls = (
+        sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Placeholder(f"to_{place}"))
+        for place, name in enumerate(names)
+    )
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)).as_bytes(None)
+
+
+def not_admitted(error: Exception) -> ReaderNotAdmitted | None:
+    """The product's error if the role for scoped reads is missing or not granted."""
+    return _not_admitted() if isinstance(error, InvalidParameterValue | InsufficientPrivilege) else None
+
+
 def admit_reader(connection: Connection[Any]) -> bool:
     """Creates the role ``cdr_reader`` if this user may, and grants it the isolated tables.
 
@@ -161,12 +201,19 @@ def _scope_commands(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | 
     after some runs of a prepared statement the server would switch to a generic plan, which ignores the months of a
     period and the selectivity of a prefix and took a hundred times as long.
     """
-    scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
     return (
         sql.SQL("SET LOCAL citus.propagate_set_commands = 'local'"),
         sql.SQL("SET TRANSACTION READ ONLY"),
-        sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")),
+        sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(_timeout(seconds))),
         sql.SQL("SET LOCAL plan_cache_mode = force_custom_plan"),
-        sql.SQL("SET LOCAL cdr.account_scope = {}").format(sql.Literal(scope)),
+        sql.SQL("SET LOCAL cdr.account_scope = {}").format(sql.Literal(_scope(accounts))),
         sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(READER)),
     )
+
+
+def _scope(accounts: Sequence[str]) -> str:
+    return "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
+
+
+def _timeout(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"

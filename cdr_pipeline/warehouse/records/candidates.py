@@ -110,6 +110,7 @@ def narrowed(
     accounts: Sequence[str],
     bind: Callable[[object], sql.Placeholder],
     dates: tuple[date, date] | None,
+    of_leg: sql.Composable | None = None,
 ) -> sql.Composable | None:
     """A condition on ``record``, a row of ``cdr_merged``, that an index can answer; None if no index helps.
 
@@ -120,6 +121,7 @@ def narrowed(
         accounts: accounts that own the records.
         bind: adds a value to the parameters and returns its placeholder.
         dates: first and last business date of the legs; None if the search has no period.
+        of_leg: further condition on ``indexed``, the record that is the leg itself.
     """
     columns = tuple(
         dict.fromkeys(other for column in terms.columns for other in (*_INDEXED_WITH.get(column, ()), column))
@@ -138,11 +140,14 @@ def narrowed(
     return sql.SQL(
         "(record.account_id, record.leg_origin, record.record_id, record.business_date) IN ("
         "SELECT indexed.account_id, indexed.origin, indexed.record_id, indexed.business_date"
-        " FROM cdr AS indexed WHERE {where}"
+        " FROM cdr AS indexed WHERE {where}{of_leg}"
         " UNION ALL SELECT link.account_id, 'api', link.api_record_id, link.api_business_date FROM cdr AS indexed"
         " INNER JOIN cdr_links AS link ON link.account_id = indexed.account_id"
         " AND link.imported_record_id = indexed.record_id WHERE indexed.origin = 'imported' AND {where})"
-    ).format(where=sql.SQL(" AND ").join(where))
+    ).format(
+        where=sql.SQL(" AND ").join(where),
+        of_leg=sql.SQL("") if of_leg is None else sql.SQL(" AND {}").format(of_leg),
+    )
 
 
 def _matches(column: str, terms: SearchTerms, bind: Callable[[object], sql.Placeholder]) -> sql.Composed:

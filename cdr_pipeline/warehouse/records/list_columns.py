@@ -1,15 +1,17 @@
 """Columns of Kazoo's CDR list as SQL over a row of the merged view, with the names, order and texts of Kazoo 4.3.
 
-The columns exist in two forms, for JSON and for CSV; they differ where JSON has numbers and lists. Kazoo's 35 columns
-come first, in their order, with two more for the reseller above the account. Columns of the Kazoo CDR API (2017 page)
-that Kazoo itself leaves out follow, then the origin, the currency and the business date.
+The columns exist as values of JSON, as cells of CSV, and as the texts that ``list_json`` makes JSON of; the forms
+differ where JSON has numbers and lists. Kazoo's 35 columns come first, in their order, with two more for the reseller
+above the account. Columns of the Kazoo CDR API (2017 page) that Kazoo itself leaves out follow, then the origin, the
+currency and the business date.
 """
 
 from functools import lru_cache
-from typing import Final, LiteralString, cast
+from typing import Final, Literal, LiteralString, cast
 
 from psycopg import sql
 
+Form = Literal["json", "csv", "texts"]
 # The session prints instants as "2026-11-24 21:39:02.123456+00": UTC, ISO.
 _STARTED: Final[LiteralString] = "record.started_at::text"
 _SECONDS: Final[LiteralString] = "(extract(epoch FROM date_trunc('second', record.started_at))::bigint)"
@@ -84,6 +86,14 @@ _JSON: Final[dict[LiteralString, LiteralString]] = {
     "ringing_seconds": _number("ringing_seconds"),
     "media_recordings": _RECORDINGS,
 }
+# Columns whose texts are JSON without quotation marks: numbers, and recordings, which are JSON already.
+NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
+RECORDINGS: Final = "media_recordings"
+_FORMS: Final[dict[Form, dict[LiteralString, LiteralString]]] = {
+    "json": _JSON,
+    "csv": {},
+    "texts": {RECORDINGS: "(" + _RECORDINGS + ")::text"},
+}
 _INCEPTION: Final[tuple[LiteralString, LiteralString]] = (
     "inception_direction",
     "CASE record.call_direction WHEN 'inbound' THEN 'termination' WHEN 'outbound' THEN 'origination' ELSE '' END",
@@ -97,18 +107,18 @@ INTERACTION_NAMES: Final = (_INCEPTION[0],)
 
 
 @lru_cache(256)
-def list_columns(*, as_json: bool, interactions: bool = False, only: tuple[str, ...] = ()) -> sql.SQL:
+def list_columns(form: Form, *, interactions: bool = False, only: tuple[str, ...] = ()) -> sql.SQL:
     """The select list over ``record``, a row of the merged view; needs the parameter ``utc_offset``.
 
     The result is cached, since most requests need the same text.
 
     Args:
-        as_json: the form of the columns for JSON instead of CSV.
+        form: values of JSON, cells of CSV, or texts without null for ``list_json``.
         interactions: with the column that only lists of interactions have.
         only: names of the columns; empty for all but those of resellers. Their order is always that of the list.
     """
     composed = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(sql.SQL(_JSON.get(name, text) if as_json else text), sql.Identifier(name))
+        sql.SQL("{} AS {}").format(sql.SQL(_FORMS[form].get(name, text)), sql.Identifier(name))
         for name, text in _listed(interactions, only)
     )
     return sql.SQL(cast("LiteralString", composed.as_string(None)))
@@ -119,6 +129,12 @@ def list_names(*, interactions: bool = False, only: tuple[str, ...] = ()) -> sql
     """Names of the columns of ``list_columns``, as columns of a subquery ``page``."""
     composed = sql.SQL(", ").join(sql.Identifier("page", name) for name, _ in _listed(interactions, only))
     return sql.SQL(cast("LiteralString", composed.as_string(None)))
+
+
+@lru_cache(256)
+def listed_names(*, interactions: bool = False, only: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of the columns of ``list_columns``."""
+    return tuple(name for name, _ in _listed(interactions, only))
 
 
 def _listed(interactions: bool, only: tuple[str, ...]) -> tuple[tuple[LiteralString, LiteralString], ...]:  # noqa: FBT001

@@ -3,7 +3,10 @@
 The view has one row per leg. Which record each value comes from is defined in ``core/records/links.py``.
 """
 
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Final, LiteralString, cast
+
+from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.records.links import COST_LEAD, LEG_ONLY, TOGETHER
@@ -58,6 +61,45 @@ _JOINS: Final = """
             AND leg.origin = 'imported'
     )
 """
+
+# A statement that gets one plan for all values keeps a place for each month of a table, unless a constant leaves months
+# out. Neither of these conditions is to choose an index: the record of a link is found by its key. A sum is no column
+# of an index, and ANY keeps PostgreSQL from taking the two bounds for a narrow range.
+_WITHIN_DAYS: Final = {
+    "AND twin.business_date = link.imported_business_date": (
+        "AND twin.business_date + 0 = link.imported_business_date"
+        " AND twin.business_date >= {first} AND twin.business_date <= ANY(ARRAY[{last}])"
+    ),
+    # A link is not looked up for a record that cannot have it.
+    "AND link.api_record_id = leg.record_id": (
+        "AND link.api_record_id = CASE leg.origin WHEN 'api' THEN leg.record_id END"
+    ),
+    "AND shown.imported_record_id = leg.record_id": (
+        "AND shown.imported_record_id = CASE leg.origin WHEN 'imported' THEN leg.record_id END"
+    ),
+}
+
+
+def legs_within_days(first: sql.Composable, last: sql.Composable) -> sql.Composed:
+    """The legs of the view as a subquery that reads linked records of some business dates only.
+
+    For a page in time order, whose legs are few. PostgreSQL prepares less for it than for the view, which can have
+    linked records in any month.
+
+    Args:
+        first: SQL of the first business date of linked records.
+        last: SQL of the last one.
+    """
+    return _legs_within_days().format(first=first, last=last)
+
+
+@cache
+def _legs_within_days() -> sql.SQL:
+    joins = _JOINS
+    for before, after in _WITHIN_DAYS.items():
+        joins = joins.replace(before, after)
+    values = ", ".join(f"{_value(column)} AS {column}" for column in (*names(), *_PROVENANCE))
+    return sql.SQL(cast("LiteralString", f"(SELECT {values} {' '.join(joins.split())})"))
 
 
 def add_field(connection: "Connection", name: str, sql_type: str) -> None:

@@ -3,25 +3,40 @@
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
-from psycopg import AsyncConnection, Connection, sql
+from psycopg import AsyncConnection, AsyncCopy, Connection, sql
+from psycopg.abc import Buffer, PQGen
 from psycopg.rows import dict_row
 
-from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, Search
+from cdr_pipeline.core.records.links import LEG_REACH_DAYS
+from cdr_pipeline.core.records.search import Clock, Compare, InstantRange, Operator, PageKey, Search
 from cdr_pipeline.warehouse.records.candidates import narrowed, search_terms
 from cdr_pipeline.warehouse.records.conditions import BoundValues, condition_sql
-from cdr_pipeline.warehouse.records.list_columns import list_columns, list_names
+from cdr_pipeline.warehouse.records.list_columns import Form, list_columns, list_names, listed_names
+from cdr_pipeline.warehouse.records.list_json import json_rows
+from cdr_pipeline.warehouse.records.merged_view import legs_within_days
 from cdr_pipeline.warehouse.statements import named, statement
 
 # Longest call that a search by end time finds. A leg is stored under the day of its start, so a search by end time
 # also reads the days before its period; this limit bounds how many.
 _LONGEST: Final = timedelta(days=31)
 _DAY: Final = timedelta(days=1)
+_SECOND: Final = timedelta(seconds=1)
+# The clocks of a leg by its own record, as in the merged view.
+_CLOCKS: Final[dict[Clock, LiteralString]] = {
+    "saved_at": "CASE WHEN indexed.ended_at IS NULL THEN indexed.started_at ELSE indexed.ended_at END",
+    "started_at": "indexed.started_at",
+}
+_REACH: Final = timedelta(days=LEG_REACH_DAYS)
+_FORMS: Final[dict[str, Form]] = {
+    "records/page": "texts", "records/stream_json": "json", "records/stream_csv": "csv",
+}  # fmt: skip
 # Legs of one interaction, conference included.
 _MOST_LEGS: Final = 1000
-# COPY sends one row at a time; responses are sent in larger pieces.
+# COPY sends one row at a time; files are written, and responses sent, in larger pieces.
 _PIECE_BYTES: Final = 64 * 1024
+_SENT_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +74,35 @@ async def find_page(connection: AsyncConnection[Any], search: Search, *, size: i
         size: largest number of rows of the page.
         start: key of the first leg of the page; None for the first page.
     """
-    query, bound = _composed("records/page", search, start, as_json=True)
-    async with connection.cursor(binary=False) as cursor:
-        values = bound.values | {"row_limit": size + 1, "utc_offset": search.utc_offset}
-        await cursor.execute(query, values, prepare=is_planned_once(search) or None)
-        rows = await cursor.fetchall()
+    query, values = page_statement(search, size=size, start=start)
+    cursor = await connection.execute(query, values, prepare=is_planned_once(search) or None)
+    return page_of(await cursor.fetchall(), search, size=size)
+
+
+def page_statement(search: Search, *, size: int, start: PageKey | None) -> tuple[sql.Composed, dict[str, Any]]:
+    """The statement of a page and its values; arguments as in ``find_page``."""
+    query, bound = _composed("records/page", search, start)
+    return query, bound.values | {"row_limit": size + 1, "utc_offset": search.utc_offset}
+
+
+def page_of(rows: list[tuple[Any, ...]], search: Search, *, size: int) -> FoundPage:
+    """The page that the rows of ``page_statement`` are."""
     keys = [PageKey(row[0], row[1], row[2]) for row in (rows[:1] + rows[size:])]
-    return FoundPage([row[3] for row in rows[:size]], keys[0] if rows else None, keys[-1] if len(rows) > size else None)
+    texts = [row[3] for row in rows[:size]]
+    found = json_rows(texts, listed_names(interactions=search.interactions, only=search.columns))
+    return FoundPage(found, keys[0] if rows else None, keys[-1] if len(rows) > size else None)
 
 
 async def stream_json(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
     """All legs of a search as JSON objects, one a line, in pieces of bounded size."""
-    async for piece in _copied(connection, "records/stream_json", search, as_json=True):
+    async for piece in _copied(connection, "records/stream_json", search):
         # COPY doubles backslashes and ends each row with a line break; the JSON texts have no line breaks.
         yield piece.replace(b"\\\\", b"\\")
 
 
 async def stream_csv(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
     """All legs of a search as CSV in pieces: a header, then rows with every cell quoted."""
-    async for piece in _copied(connection, "records/stream_csv", search, as_json=False):
+    async for piece in _copied(connection, "records/stream_csv", search):
         yield piece
 
 
@@ -92,7 +117,7 @@ def copy_rows(connection: Connection[Any], search: Search, *, as_json: bool) -> 
     Yields:
         Pieces of bounded size with the number of their lines, the header included.
     """
-    query, bound = _composed("records/stream_json" if as_json else "records/stream_csv", search, None, as_json=as_json)
+    query, bound = _composed("records/stream_json" if as_json else "records/stream_csv", search, None)
     lines: list[bytes] = []
     size = 0
     with connection.cursor() as cursor, cursor.copy(query, bound.values | {"utc_offset": search.utc_offset}) as copy:
@@ -146,25 +171,25 @@ async def find_summary(connection: AsyncConnection[Any], search: Search) -> list
         return await cursor.fetchall()
 
 
-async def _copied(
-    connection: AsyncConnection[Any], name: str, search: Search, *, as_json: bool
-) -> AsyncGenerator[bytes]:
-    query, bound = _composed(name, search, None, as_json=as_json)
+async def _copied(connection: AsyncConnection[Any], name: str, search: Search) -> AsyncGenerator[bytes]:
+    query, bound = _composed(name, search, None)
     parameters = bound.values | {"utc_offset": search.utc_offset}
-    lines: list[bytes] = []
-    size = 0
     async with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
-        async for line in copy:
-            lines.append(bytes(line))
-            size += len(line)
-            if size >= _PIECE_BYTES:
-                yield b"".join(lines)
-                lines, size = [], 0
-    if lines:
-        yield b"".join(lines)
+        while piece := await connection.wait(_piece_of(copy)):
+            yield piece
 
 
-def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool) -> tuple[sql.Composed, BoundValues]:
+def _piece_of(copy: AsyncCopy) -> PQGen[bytes]:
+    """The next lines of a COPY. To wait for each line takes longer than to read it."""
+    lines: list[Buffer] = []
+    size = 0
+    while size < _SENT_BYTES and (line := (yield from copy._read_gen())):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        lines.append(line)
+        size += len(line)
+    return b"".join(lines)
+
+
+def _composed(name: str, search: Search, start: PageKey | None) -> tuple[sql.Composed, BoundValues]:
     bound = BoundValues()
     conditions = _conditions(search, bound)
     clock = sql.Identifier(search.clock)
@@ -185,13 +210,23 @@ def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool
         for column in (search.clock, "record_id", "origin")
     )
     parts: dict[str, sql.Composable] = {
-        "columns": list_columns(as_json=as_json, interactions=search.interactions, only=search.columns),
+        "columns": list_columns(_FORMS[name], interactions=search.interactions, only=search.columns),
         "conditions": conditions,
         "order": order,
     }
     if name == "records/page":
-        parts |= {"clock": clock, "names": list_names(interactions=search.interactions, only=search.columns)}
+        names = list_names(interactions=search.interactions, only=search.columns)
+        parts |= {"clock": clock, "names": names, "legs": _legs(search, bound)}
     return named(name, **parts), bound
+
+
+def _legs(search: Search, bound: BoundValues) -> sql.Composable:
+    """The merged view; for a page in time order, the part of it whose linked records are of the days of its period."""
+    dates = _dates_of(search)
+    if dates is None or not is_read_in_order(search):
+        return sql.Identifier("cdr_merged")
+    first, last = (bound.add(day) for day in (dates[0] - _REACH, dates[1] + _REACH))
+    return legs_within_days(first, sql.SQL("{}::date").format(last))
 
 
 def _conditions(search: Search, bound: BoundValues) -> sql.Composed:
@@ -219,21 +254,45 @@ def _conditions(search: Search, bound: BoundValues) -> sql.Composed:
 
 
 def _is_of_one_day(search: Search) -> bool:
-    return any(
-        isinstance(condition, Compare)
-        and condition.columns == ("business_date",)
-        and condition.operator is Operator.EQUALS
-        and len(condition.values) == 1
-        for condition in search.conditions
-    )
+    return _one_day(search) is not None
+
+
+def _one_day(search: Search) -> date | None:
+    """The business date of a search of one day."""
+    for condition in search.conditions:
+        if (
+            isinstance(condition, Compare)
+            and condition.columns == ("business_date",)
+            and condition.operator is Operator.EQUALS
+            and len(condition.values) == 1
+        ):
+            (day,) = condition.values
+            return day if isinstance(day, date) else date.fromisoformat(str(day))
+    return None
+
+
+def _dates_of(search: Search) -> tuple[date, date] | None:
+    """First and last business date that a leg of the search can have; None if it can have any."""
+    if search.span is not None:
+        return _dates(search.span)
+    day = _one_day(search)
+    return None if day is None else (day, day)
 
 
 def _narrowing(search: Search, bound: BoundValues) -> list[sql.Composable]:
     """Additional conditions that an index can answer; the other conditions then filter the few remaining legs."""
     dates = None if search.span is None else _dates(search.span)
     terms = [item for item in map(search_terms, search.conditions) if item is not None]
-    parts = [narrowed(item, search.accounts, bound.add, dates) for item in terms]
+    period = None if search.span is None or not terms else _period_of_leg(search.span, bound)
+    parts = [narrowed(item, search.accounts, bound.add, dates, period) for item in terms]
     return [part for part in parts if part is not None]
+
+
+def _period_of_leg(span: InstantRange, bound: BoundValues) -> sql.Composable:
+    """The period of a search as a condition on ``indexed``, the record that is the leg."""
+    return sql.SQL("{clock} >= {first} AND {clock} < {last}").format(
+        clock=sql.SQL(_CLOCKS[span.clock]), first=bound.add(span.first), last=bound.add(span.last + _SECOND)
+    )
 
 
 def _dates(span: InstantRange) -> tuple[date, date]:
@@ -250,7 +309,7 @@ def _in_span(search: Search, bound: BoundValues) -> list[sql.Composable]:
     first_day, last_day = _dates(span)
     return [
         sql.SQL("record.{} >= {}").format(clock, bound.add(span.first)),
-        sql.SQL("record.{} < {}").format(clock, bound.add(span.last + timedelta(seconds=1))),
+        sql.SQL("record.{} < {}").format(clock, bound.add(span.last + _SECOND)),
         sql.SQL("record.business_date >= {}").format(bound.add(first_day)),
         sql.SQL("record.business_date <= {}").format(bound.add(last_day)),
     ]

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
-from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
+from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped, not_admitted, scope_settings
 from cdr_pipeline.warehouse.server.engine import (
     SESSION,
     alive_options,
@@ -24,12 +24,24 @@ from cdr_pipeline.warehouse.server.engine import (
 )
 from cdr_pipeline.warehouse.statements import statement
 
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+class PooledConnection(AsyncConnection[Any]):
+    """A connection of the pool.
+
+    Attributes:
+        on_cluster: whether the server is the coordinator of a Citus cluster.
+    """
+
+    on_cluster: bool = True
+
+
+Pool = AsyncConnectionPool[PooledConnection]
 Reading = AsyncConnection[Any]
 # Seconds that a request waits for a free connection; longer waits only lengthen the queue of a busy warehouse.
 _WAIT_SECONDS: Final = 5.0
 # Prepared statements of a connection. The plan of a page is about 0.1 MB for each month that the warehouse has.
 _PREPARED: Final = 16
+_CLUSTER: Final = "SELECT current_setting('citus.shard_count', true)"
 
 
 def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float = _WAIT_SECONDS) -> Pool:
@@ -46,12 +58,15 @@ def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float
         sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
     ]
 
-    async def configure(connection: AsyncConnection[Any]) -> None:
+    async def configure(connection: PooledConnection) -> None:
         connection.prepared_max = _PREPARED
         await connection.execute(sql.SQL("; ").join(commands))
+        row = await (await connection.execute(_CLUSTER, prepare=False)).fetchone()
+        connection.on_cluster = row != (None,)
 
     return AsyncConnectionPool(
         url,
+        connection_class=PooledConnection,
         min_size=min(2, connections),
         max_size=connections,
         timeout=wait_seconds,
@@ -89,11 +104,61 @@ async def reading(
         ReaderNotAdmitted: the role for scoped reads is missing or not granted.
         WarehouseError: the database rejects a statement; values are left out of the message.
     """
+    # The context manager of the pool ends the transaction: it commits, or rolls back after an error.
+    async with _taken(pool) as connection:
+        if accounts is not None:
+            await begin_scoped(connection, accounts, seconds=seconds, in_order=in_order, planned_once=planned_once)
+        yield connection
+
+
+async def read_once(
+    pool: Pool,
+    query: sql.Composed,
+    values: dict[str, Any],
+    *,
+    seconds: float,
+    accounts: Sequence[str],
+    in_order: bool = False,
+    planned_once: bool = False,
+) -> list[tuple[Any, ...]]:
+    """Rows of one statement that sees the rows of some accounts only, in one round trip.
+
+    The scope and the statement are sent together and form one transaction.
+
+    Args:
+        pool: pool of connections.
+        query: the statement.
+        values: its values.
+        seconds: time limit in seconds.
+        accounts: accounts whose rows are visible, by row level security.
+        in_order: read rows from an index in the order of the query.
+        planned_once: use one plan for all values of the statement.
+
+    Raises:
+        As ``reading``.
+    """
+    prepare = planned_once or None
+    async with _taken(pool) as connection:
+        options: dict[str, Any] = {"in_order": in_order, "planned_once": planned_once}
+        if connection.on_cluster:
+            await begin_scoped(connection, accounts, seconds=seconds, **options)
+            cursor = await connection.execute(query, values, prepare=prepare)
+            return await cursor.fetchall()
+        # Nothing else may run in this block: after it, a statement sees all rows again.
+        try:
+            async with connection.pipeline():
+                await connection.execute(*scope_settings(accounts, seconds, **options), prepare=True)
+                cursor = await connection.execute(query, values, prepare=prepare)
+        except psycopg.Error as error:
+            raise not_admitted(error) or error from None
+        return await cursor.fetchall()
+
+
+@asynccontextmanager
+async def _taken(pool: Pool) -> AsyncGenerator[PooledConnection]:
+    """A connection of the pool; errors of the database become errors of the product."""
     try:
-        # The context manager of the pool ends the transaction: it commits, or rolls back after an error.
         async with pool.connection() as connection:
-            if accounts is not None:
-                await begin_scoped(connection, accounts, seconds=seconds, in_order=in_order, planned_once=planned_once)
             yield connection
     except psycopg.errors.QueryCanceled:
         raise WarehouseTimeout(
