@@ -1,6 +1,5 @@
 """One ASGI application of the API and the console, by path."""
 
-import gc
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -15,17 +14,6 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _API_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 _API_PREFIXES: Final = ("/v1/", "/v2/", "/docs/")
-
-
-# Objects that are made before a collection of the youngest ones. A page makes thousands, and few are part of a cycle.
-_COLLECT_AFTER: Final = 20_000
-
-
-def _leave_out_of_collections() -> None:
-    """Leaves the objects of the program out of the collections of garbage, which took a tenth of a request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 class ServedApp:
@@ -44,7 +32,6 @@ class ServedApp:
         @asynccontextmanager
         async def running(_: Starlette) -> AsyncGenerator[None]:
             async with self._api.running(), self._console.running():
-                _leave_out_of_collections()
                 yield
             if stopped:
                 stopped()
