@@ -146,8 +146,16 @@ def _everywhere(statement: Node) -> Iterator[str]:
             and any(map(_reads_other_accounts, _subqueries_of_computed_rows(node)))
         ):
             yield "a subquery of several accounts for each computed row"
+        if _returns_function(node):
+            yield "a function among the columns that a change returns"
         if _binds_account(node) and any(map(_reads_other_accounts, _kept_subqueries(node))):
             yield "a subquery that asks every node, in a statement of one account"
+
+
+def _returns_function(node: Node) -> bool:
+    """Whether a change of a distributed table returns more than columns; a cluster accepts immutable functions only."""
+    changes = _is(node, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt) and node.relation.relname not in LOCAL
+    return changes and any(_is(part, ast.FuncCall) for part in _walk(node.returningClause))
 
 
 def _first(item: Node) -> Node:
