@@ -39,9 +39,11 @@ class StatementRunner:
     def without_nested_loops(self) -> Generator[None]:
         """A transaction for statements that join the days of many accounts.
 
-        The planner expects few of these days to match, and would compare each with each.
+        The planner expects few of these days to match, and would compare each with each. A Citus cluster forwards the
+        setting to its nodes, where the joins run, only after the first command; a single server ignores that command.
         """
         with self.connection.transaction():
+            self.connection.execute("SET LOCAL citus.propagate_set_commands = 'local'", prepare=False)
             self.connection.execute("SET LOCAL enable_nestloop = off", prepare=False)
             yield
 

@@ -183,3 +183,15 @@ FROM warehouse_identity
 -- Purpose:     position that the server has written to its log, in bytes.
 -- Parameters:  none.   Grain: one row; an error on a replica.   Locks: none.
 SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS position
+
+-- Name:        text_of_times
+-- Purpose:     the settings by which each node of a cluster writes instants and dates for this user.
+-- Parameters:  none.   Grain: node; success is false for a node that cannot be reached.   Locks: none.
+SELECT
+    nodes.nodename || ':' || nodes.nodeport AS node,
+    answers.success,
+    answers.result
+FROM run_command_on_all_nodes(
+    'SELECT concat_ws(''; '', current_setting(''timezone''), current_setting(''datestyle''), current_setting(''intervalstyle''))'
+) AS answers
+INNER JOIN pg_dist_node AS nodes ON nodes.nodeid = answers.nodeid

@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 
 from cdr_pipeline.errors import WarehouseNotMigrated
 from cdr_pipeline.warehouse.server import cluster
-from cdr_pipeline.warehouse.server.cluster import distribute, is_cluster, require_ready
+from cdr_pipeline.warehouse.server.cluster import distribute, is_cluster, require_ready, show_times_in_utc
 from cdr_pipeline.warehouse.server.engine import connect
 
 _ADDED: tuple[LiteralString, ...] = ("added_first", "added_second")
@@ -28,6 +28,38 @@ def with_new_tables(warehouse_url: str) -> Generator[str]:
         yield warehouse_url
         for table in _ADDED:
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(table)))
+
+
+def test_every_session_of_the_user_shows_times_in_utc(warehouse_url: str) -> None:
+    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET timezone = 'Asia/Kolkata'").format(name))
+        show_times_in_utc(connection)
+        try:
+            with psycopg.connect(warehouse_url) as other:
+                row = other.execute(
+                    "SELECT timestamptz '2026-03-01 12:00+00' || '', date '2026-03-01' || ''"
+                ).fetchone()
+        finally:
+            connection.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} RESET ALL").format(name))
+            if is_cluster(connection):
+                show_times_in_utc(connection)
+    assert row == ("2026-03-01 12:00:00+00", "2026-03-01")
+
+
+def test_a_node_in_another_zone_is_refused(warehouse_url: str) -> None:
+    with connect(warehouse_url) as connection:
+        if not is_cluster(connection):
+            pytest.skip("only a cluster has nodes")
+        name = sql.Identifier(connection.info.dbname)
+        require_ready(connection)
+        connection.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET timezone = 'Asia/Kolkata'").format(name))
+    with connect(warehouse_url) as connection:
+        with pytest.raises(WarehouseNotMigrated, match="Asia/Kolkata"):
+            require_ready(connection)
+        distribute(connection)
+    with connect(warehouse_url) as connection:
+        require_ready(connection)
 
 
 def _distributed(url: str) -> int:

@@ -39,7 +39,7 @@ def connection(warehouse_url: str) -> Iterator[Connection]:
 
 
 def _seen(connection: Connection, table: str = "cdr_merged") -> set[str]:
-    return {row[0] for row in connection.execute(f"SELECT account_id FROM {table}")}
+    return {row[0] for row in connection.execute(sql.SQL("SELECT account_id FROM {}").format(sql.Identifier(table)))}
 
 
 def _readable(connection: Connection) -> list[str]:
@@ -95,7 +95,7 @@ def test_every_table_the_role_may_read_is_isolated_with_closed_partitions(
         kind, isolated, options = connection.execute(
             "SELECT relkind, relrowsecurity, reloptions FROM pg_class WHERE relname = %s", [name]
         ).fetchone() or (None, None, None)
-        assert isolated or (kind == "v" and "security_invoker=true" in options), name
+        assert isolated or (kind == "v" and "security_invoker=true" in (options or ())), name
         assert not name.startswith("cdr_y")
 
 
@@ -118,6 +118,13 @@ def test_a_scope_ends_with_its_transaction_even_when_that_fails(connection: Conn
         ("cdr", ""), ("cdr", None),
     }  # fmt: skip
     assert _seen(connection) == set(PARENTS)
+
+
+def test_a_scope_shows_instants_in_utc_whatever_the_zone_of_a_node(connection: Connection) -> None:
+    connection.execute("SET timezone = 'Asia/Kolkata'; SET datestyle = 'SQL, DMY'")
+    with scoped(connection, "leaf"):
+        row = connection.execute("SELECT timestamptz '2026-03-01 12:00+00' || '', date '2026-03-01' || ''").fetchone()
+    assert row == ("2026-03-01 12:00:00+00", "2026-03-01")
 
 
 def test_a_scope_within_another_transaction_is_refused(connection: Connection) -> None:
@@ -169,6 +176,7 @@ def test_a_thousand_pooled_interleavings_show_each_account_its_own_rows(warehous
 
     async def look(pool: asyncio.Queue[AsyncConnection], name: str) -> bool:
         pooled = await pool.get()
+        right = False
         try:
             async with scoped_async(pooled, name):
                 await asyncio.sleep(0)

@@ -74,9 +74,17 @@ def emptied(url: str) -> str:
             " AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')",
             [list(_KEPT)],
         ).fetchall()
-        connection.execute(
-            sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(sql.Identifier(table) for (table,) in tables))
-        )
+        # A cluster takes a tenth of a second to empty a table, and few tables have rows.
+        filled = [
+            sql.Identifier(table)
+            for (table,) in tables
+            if connection.execute(
+                sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(table)), prepare=False
+            ).fetchone()
+            == (True,)
+        ]
+        if filled:
+            connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(filled)))
     return url
 
 

@@ -9,11 +9,14 @@ from psycopg.errors import InsufficientPrivilege
 from cdr_pipeline.errors import WarehouseError, WarehouseNotMigrated, WarehouseUnavailable
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.warehouse.accounts.tenancy import READER
+from cdr_pipeline.warehouse.server.engine import SESSION
 from cdr_pipeline.warehouse.statements import named, statement
 
 # Citus resolves transactions in doubt once a minute by default.
 _RESOLVED_WITHIN_SECONDS: Final = 180.0
 _LOOK_SECONDS: Final = 1.0
+# Settings by which a node writes instants and dates as text. Settings of the coordinator's session do not reach nodes.
+_TEXT_OF_TIMES: Final = {name: SESSION[name] for name in ("timezone", "datestyle", "intervalstyle")}
 # Small tables that many statements join; each node has a copy.
 REFERENCE: Final = frozenset({"accounts", "account_zones"})
 # Stages are not logged and have no key on a single server; a cluster moves shards online by logical replication.
@@ -45,13 +48,14 @@ def _undistributed_tables(connection: Connection[Any]) -> tuple[str, ...]:
 
 
 def require_ready(connection: Connection[Any]) -> None:
-    """Requires that all tables of a cluster are distributed, and waits for transactions in doubt; does nothing else.
+    """Requires a cluster that is distributed whole and shows instants in UTC, and waits for transactions in doubt.
 
     A node that was killed during a commit shows half of an acknowledged load until its prepared transactions are
     resolved. Citus resolves them about once a minute. Nothing may be read for a file or a reconciliation before.
 
     Raises:
-        WarehouseNotMigrated: an update has added tables that are not distributed yet.
+        WarehouseNotMigrated: an update has added tables that are not distributed yet, or a node would write instants
+            in another zone or form.
         WarehouseUnavailable: a node cannot be reached, or a transaction is still in doubt after some minutes.
     """
     if not is_cluster(connection) or connection.execute(statement("operations/is_distributed")).fetchone() != (True,):
@@ -62,6 +66,7 @@ def require_ready(connection: Connection[Any]) -> None:
             f"{', '.join(waiting)}",
             hint="run 'cdr-pipeline warehouse distribute'",
         )
+    _require_utc(connection)
     in_doubt = _prepared(connection)
     deadline = time.monotonic() + _RESOLVED_WITHIN_SECONDS
     while in_doubt and time.monotonic() < deadline:
@@ -72,6 +77,27 @@ def require_ready(connection: Connection[Any]) -> None:
         raise WarehouseUnavailable(
             f"{count_of(len(in_doubt), 'transaction')} of the cluster in doubt",
             hint="as an administrator on the coordinator: SELECT recover_prepared_transactions(); then try again",
+        )
+
+
+def _require_utc(connection: Connection[Any]) -> None:
+    for node, success, result in connection.execute(statement("operations/text_of_times")).fetchall():
+        if success and result != "; ".join(_TEXT_OF_TIMES.values()):
+            raise WarehouseNotMigrated(
+                f"node {node} of the cluster shows instants and dates to this user as: {result}",
+                hint="run 'cdr-pipeline warehouse distribute', which sets UTC and ISO for the user in this database",
+            )
+
+
+def show_times_in_utc(connection: Connection[Any]) -> None:
+    """Makes new sessions of this user in this database show UTC in ISO form, also those of its nodes."""
+    user = sql.Identifier(connection.info.user)
+    database = sql.Identifier(connection.info.dbname)
+    for name, value in (_TEXT_OF_TIMES | {"jit": SESSION["jit"]}).items():
+        connection.execute(
+            sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
+                user, database, sql.Identifier(name), sql.Literal(value)
+            )
         )
 
 
@@ -92,7 +118,8 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
     """Distributes tables by account, with the rows of one account on the same node; skips distributed tables.
 
     One transaction distributes all tables, so that a failure leaves the database as it was. The reading role may log in
-    afterwards, because the coordinator connects to the nodes with the role of the session.
+    afterwards, because the coordinator connects to the nodes with the role of the session. Sessions of this user show
+    instants in UTC on every node.
 
     Returns:
         Names of the tables that this call distributed.
@@ -119,6 +146,7 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
             name = "operations/copy_table_to_nodes" if table in REFERENCE else "operations/distribute_table"
             connection.execute(statement(name), {"table": table, "colocated": "default" if table == "cdr" else "cdr"})
         _let_reader_log_in(connection)
+        show_times_in_utc(connection)
     return waiting
 
 
