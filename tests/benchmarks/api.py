@@ -77,13 +77,14 @@ def main() -> None:
                     connection, "SELECT sum(reltuples) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'cdr_y%'"
                 )
                 print(f"{int(rows):,} rows, {ACCOUNTS} accounts, half of all in one, {DAYS} days")
+                warehouse = next((folder / "warehouse").rglob("postmaster.pid")).read_text("utf-8").split()[0]
                 with serving(server.url, folder, workers=1) as process:
                     pages(connection, token)
-                    crowd(server.url, token, workers=1)
+                    crowd(server.url, token, process.pid, int(warehouse), workers=1)
                     download(connection, token, process, rows)
                     upload(connection, token)
-                with serving(server.url, folder, workers=2):
-                    crowd(server.url, token, workers=2)
+                with serving(server.url, folder, workers=2) as process:
+                    crowd(server.url, token, process.pid, int(warehouse), workers=2)
         finally:
             server.stop()
             if asked.use is None and asked.keep is None:
@@ -142,13 +143,23 @@ def show(name: str, served: list[float], direct: list[float]) -> None:
     print(f"{name:44s} {_p(served, 50):8.1f} {_p(served, 99):8.1f} {_p(direct, 50):12.1f}", flush=True)
 
 
-def crowd(url: str, token: str, *, workers: int) -> None:
+def processor_seconds(pid: int) -> float:
+    """Processor seconds of a process and of those that it has started, ended ones included."""
+    process = psutil.Process(pid)
+    return sum(sum(item.cpu_times()[:4]) for item in (process, *process.children(recursive=True)))
+
+
+def crowd(url: str, token: str, api: int, warehouse: int, *, workers: int) -> None:
     """A hundred clients that ask for pages one after the other; beside them, connections without a web server."""
+    used = [processor_seconds(pid) for pid in (api, warehouse)]
     served = measured(ask_together, token)
+    used = [processor_seconds(pid) - before for pid, before in zip((api, warehouse), used, strict=True)]
     times: list[float]
     times, refused = served.result
     print(f"\n{CLIENTS} clients, pages of 50, workers {workers}: {len(times) / served.seconds:.0f} pages/s,"
           f" p50 {_p(times, 50):.0f} ms, p99 {_p(times, 99):.0f} ms, {refused} turned away", flush=True)  # fmt: skip
+    spent = [seconds / len(times) * 1000 for seconds in (*used, served.processor_seconds)]
+    print("processor ms of a page: API {:.1f}, PostgreSQL {:.1f}, clients {:.1f}".format(*spent), flush=True)
     direct = measured(query_together, url)
     times = direct.result
     print(f"{DIRECT_CLIENTS} connections by psycopg: {len(times) / direct.seconds:.0f} pages/s,"
