@@ -258,7 +258,7 @@ def test_the_same_bytes_with_another_profile_are_another_upload(place: RunContex
     fed(place, tmp_path / "a.csv", OTHER_FILE, "other")
     message = held(place, tmp_path / "a.csv", OTHER_FILE, "third")
     assert "loaded with profile other before" in message
-    uploads = warehouse(place, "SELECT profile, state, sha256 = content_sha256 FROM uploads ORDER BY received_at")
+    uploads = warehouse(place, "SELECT profile, state, sha256 = content_sha256 FROM uploads ORDER BY state DESC")
     assert uploads == [("other", "loaded", True), ("third", "held", False)]
     ((upload,),) = warehouse(place, "SELECT sha256 FROM uploads WHERE state = 'held'")
     assert release_upload(upload, place, decided_by="controller").counts.inserted == 2
