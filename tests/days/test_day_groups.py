@@ -154,6 +154,29 @@ def test_a_day_that_cannot_be_written_stops_no_other_of_its_group(ctx: RunContex
     assert all(day.file for day in export_days(ExportRequest([DAY], accounts), ctx))
 
 
+def test_a_leg_that_is_linked_while_a_group_begins_has_one_row(
+    ctx: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = _prepare(ctx, "")
+    sizes = DayGroup.sizes
+
+    def linked_afterwards(group: DayGroup) -> dict[str, int]:
+        found = sizes(group)
+        group.connection.execute(
+            "INSERT INTO cdr_links VALUES ('two', 'r0', %s, 'r1', %s, 'reconciled', NULL, NULL, now())", [DAY, DAY]
+        )
+        return found
+
+    with ctx.ledger() as ledger:
+        ledger.connection.execute("UPDATE cdr SET origin = 'imported' WHERE account_id = 'two' AND record_id = 'r0'")
+        ledger.connection.commit()
+    monkeypatch.setattr(DayGroup, "sizes", linked_afterwards)
+    files = {day.account_id: day.file for day in export_days(ExportRequest([DAY], accounts), ctx)}
+    assert {name: file.manifest.rows for name, file in files.items() if file} == {
+        "empty": 0, "nasty": len(NASTY), "one": 1, "two": 1, "waiting": 1,
+    }  # fmt: skip
+
+
 def test_a_failed_group_is_exported_and_sealed_one_by_one(
     ctx: RunContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -165,9 +165,8 @@ def _written(
     files = placed_small_files(same, known, ctx.settings.export_dir)
     missing = [account_id for account_id in days if account_id not in files]
     if missing:
-        lines = group.lines(missing)
-        counted = counted_lines({account_id: lines.get(account_id, b"") for account_id in sorted(missing)})
-        for account_id in missing:
+        counted = counted_lines(dict(sorted(group.lines(missing).items())))
+        for account_id in counted:
             try:
                 files[account_id] = _write(counted[account_id], days[account_id], ctx)
             except Exception as error:  # noqa: BLE001 - the caller exports this day alone and reports the fault

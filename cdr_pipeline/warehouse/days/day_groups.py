@@ -64,9 +64,13 @@ class DayGroup:
 
     def sizes(self) -> dict[str, int]:
         """Number of records of the day by account; accounts with linked records are left out."""
-        linked = {account_id for (account_id,) in self._statements.tuples("days/linked_accounts")}
+        linked = self._linked()
         sizes = dict(self._statements.tuples("days/sizes_of_days"))
         return {account_id: sizes.get(account_id, 0) for account_id in self.account_ids if account_id not in linked}
+
+    def _linked(self) -> set[str]:
+        """Accounts with records that are linked as one leg."""
+        return {account_id for (account_id,) in self._statements.tuples("days/linked_accounts")}
 
     @contextmanager
     def lock_for_export(self) -> Generator[None]:
@@ -122,10 +126,10 @@ class DayGroup:
         }
 
     def lines(self, account_ids: Collection[str]) -> dict[str, bytes]:
-        """Lines of the day by account, as ``day_lines`` yields them; accounts without records are left out.
+        """Lines of the day by account, as ``day_lines`` yields them; accounts with linked records are left out.
 
         Args:
-            account_ids: accounts of the group without linked records, all small.
+            account_ids: accounts of the group, all small.
         """
         rows: dict[bytes, list[bytes]] = {account_id.encode(): [] for account_id in account_ids}
         parameters = {"account_ids": sorted(account_ids), "business_date": self.business_date}
@@ -135,10 +139,12 @@ class DayGroup:
                 row = bytes(content)
                 # The account is the first cell, and its id needs no quotes.
                 rows[row[: row.index(b",")]].append(row)
+        # A load may have linked records since the accounts were chosen: each line would be half of a leg.
+        linked = self._linked()
         return {
-            account_id.decode(): with_own_line_ends(b"".join(lines), len(lines))
+            account_id.decode(): with_own_line_ends(b"".join(lines), len(lines)) if lines else b""
             for account_id, lines in rows.items()
-            if lines
+            if account_id.decode() not in linked
         }
 
     def record_files(self, files: Sequence[ExportFile], *, now: datetime) -> None:
