@@ -24,6 +24,7 @@ from cdr_pipeline.console.screens import (
     carriers,
     day,
     documentation,
+    extracts,
     inbound,
     installation,
     profiles,
@@ -43,8 +44,8 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 SCREENS: Final = (
-    sign_in, today, calendar, day, breaks, rules, carriers, uploads, inbound, profiles, search, installation, audit,
-    users, times, documentation,
+    sign_in, today, calendar, day, breaks, rules, carriers, uploads, inbound, profiles, search, extracts, installation,
+    audit, users, times, documentation,
 )  # fmt: skip
 
 

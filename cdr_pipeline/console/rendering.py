@@ -45,6 +45,10 @@ NOTICES: Final = {
     "rule": "The rule is added, and has decided the open breaks that it covers.",
     "rule_ended": "The rule has ended. Its decisions stay.",
     "run": "The run has started.",
+    "extract_requested": "The file is requested and made in the background.",
+    "extract_deleted": "The file is deleted.",
+    "extracts_full": "Too many files of this account wait to be made. Nothing was requested.",
+    "extracts_no_space": "The files of this account have as many bytes as allowed: delete one. Nothing was requested.",
     "signed_out": "You are signed out.",
 }
 

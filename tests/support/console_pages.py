@@ -28,13 +28,15 @@ NOT_PAGES: Final = frozenset(
         "/accounts/names",
         "/breaks/pack/{account_id}/{business_date}",
         "/days/{account_id}/{business_date}/files/{file_id}",
+        "/extracts/{account_id}/{extract_id}",
         "/help/pictures/{name}",
     }
 )
 # Forms that lead to another page with any values.
 REDIRECTING: Final = frozenset(
     {"/breaks/decide", "/days/{account_id}/{business_date}/confirm", "/days/{account_id}/{business_date}/dismiss",
-     "/days/{account_id}/{business_date}/restate", "/link/{secret}", "/rules/end", "/sign-out", "/uploads/decide",
+     "/days/{account_id}/{business_date}/restate", "/extracts", "/extracts/delete",
+     "/link/{secret}", "/rules/end", "/sign-out", "/uploads/decide",
      "/uploads/load", "/users/change"}
 )  # fmt: skip
 _INBOUND: Final = """
@@ -118,6 +120,7 @@ def all_pages(console: ServedConsole) -> AllPages:
     ctx, operator = console.ctx, console.person("operator")
     rejected, key = _filled(console, operator)
     invited = invite_user(UserRequest("C. Newcomer", "viewer", None), ctx)
+    operator.send("/extracts", account="self", first="2026-01-01", last="2026-06-30", form="csv")
     day, rejects = f"/days/self/{DAY}", f"/uploads/self/{rejected}/rejects"
     numbers = f"account=self&first={DAY}&last={DAY}"
     sample = ("sample.csv", HEADER + _line("x1") + _line("x2", start="never"))
@@ -159,6 +162,7 @@ def all_pages(console: ServedConsole) -> AllPages:
             "/search": [
                 ConsolePage("/search"), ConsolePage(f"/search?q=&{numbers}"), ConsolePage(f"/search?q=none&{numbers}"),
             ],
+            "/extracts": [ConsolePage("/extracts?account=self"), ConsolePage("/extracts?account=child")],
             "/records/{account_id}/{record_id:path}": [ConsolePage("/records/self/202603-leg0")],
             "/deliveries": [ConsolePage("/deliveries")],
             "/accounts": [ConsolePage("/accounts")],
