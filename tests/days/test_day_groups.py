@@ -11,7 +11,7 @@ from cdr_pipeline.core.records.volume import Volume
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days import export_days as export_step
-from cdr_pipeline.steps.days import export_group
+from cdr_pipeline.steps.days import export_group, seal_group
 from cdr_pipeline.steps.days import seal_days as seal_step
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.days.seal_days import SealRequest, seal_days
@@ -175,6 +175,29 @@ def test_a_leg_that_is_linked_while_a_group_begins_has_one_row(
     assert {name: file.manifest.rows for name, file in files.items() if file} == {
         "empty": 0, "nasty": len(NASTY), "one": 1, "two": 1, "waiting": 1,
     }  # fmt: skip
+
+
+def test_a_group_that_died_before_its_manifests_is_announced_next(
+    ctx: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = _prepare(ctx, "")
+    export_days(ExportRequest([DAY], accounts), ctx)
+    later = replace(ctx, clock=lambda: ctx.clock() + timedelta(days=10))
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seal_group, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            seal_days(SealRequest([DAY], accounts), later)
+    sealed = {day.account_id: day.outcome for day in seal_days(SealRequest([DAY], accounts), later)}
+    assert sealed == dict.fromkeys(NAMES, "already") | {"waiting": "refused"}
+    final = [name for name, found in verify_tree(ctx.settings.export_dir).items() if not found]
+    assert len(final) == len(NAMES)
+    with ctx.ledger() as ledger:
+        days = ledger.connection.execute("SELECT account_id, state, published_at IS NULL FROM days").fetchall()
+    assert sorted(days) == [(name, "open" if name == "waiting" else "sealed", name == "waiting") for name in NAMES]
 
 
 def test_a_failed_group_is_exported_and_sealed_one_by_one(
