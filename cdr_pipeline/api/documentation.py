@@ -4,6 +4,23 @@ from typing import Any, Final
 
 from cdr_pipeline.api import examples
 from cdr_pipeline.api.filters import FILTERS
+from cdr_pipeline.api.models.accounts import AccountAbove, AccountBody, AccountNode
+from cdr_pipeline.api.models.breaks import BREAK_DECISION_SCHEMA, BreakBody, DecidedCarrierDay
+from cdr_pipeline.api.models.days import DAY_ACT_SCHEMA, ActedDay, ChangeBody, DailyFileBody, DayBody
+from cdr_pipeline.api.models.envelopes import ChangesEnvelope, Envelope, ErrorBody, PagedEnvelope, enveloped
+from cdr_pipeline.api.models.logins import (
+    LOGIN_SCHEMA,
+    TOKEN_INFO_SCHEMA,
+    USER_LOGIN_SCHEMA,
+    LoginBody,
+    LoginEnvelope,
+    PortalApp,
+    PortalUser,
+)
+from cdr_pipeline.api.models.records import InteractionRow, RecordDocument, RecordRow, Summary
+from cdr_pipeline.api.models.tokens import ROTATION_SCHEMA, TOKEN_SCHEMA, ManagedToken, NewToken, TokenBody
+from cdr_pipeline.api.models.uploads import DECISION_SCHEMA, RejectedLine, UploadResult, UploadState
+from cdr_pipeline.api.models.webhooks import REPLAY_SCHEMA, WEBHOOK_SCHEMA, DeadLetterBody, NewWebhook, WebhookBody
 from cdr_pipeline.api.negotiation import ARROW, CSV_TYPES, JSON_LINES, XLSX
 from cdr_pipeline.api.parameters import (
     MOMENT,
@@ -16,49 +33,6 @@ from cdr_pipeline.api.parameters import (
     StartQuery,
     UploadQuery,
     documented,
-)
-from cdr_pipeline.api.responses import (
-    BREAK_DECISION_SCHEMA,
-    DAY_ACT_SCHEMA,
-    DECISION_SCHEMA,
-    LOGIN_SCHEMA,
-    REPLAY_SCHEMA,
-    ROTATION_SCHEMA,
-    TOKEN_INFO_SCHEMA,
-    TOKEN_SCHEMA,
-    USER_LOGIN_SCHEMA,
-    WEBHOOK_SCHEMA,
-    AccountAbove,
-    AccountBody,
-    AccountNode,
-    ActedDay,
-    BreakBody,
-    ChangeBody,
-    ChangesEnvelope,
-    DailyFileBody,
-    DayBody,
-    DeadLetterBody,
-    DecidedCarrierDay,
-    Envelope,
-    ErrorBody,
-    InteractionRow,
-    LoginBody,
-    LoginEnvelope,
-    ManagedToken,
-    NewToken,
-    NewWebhook,
-    PagedEnvelope,
-    PortalApp,
-    PortalUser,
-    RecordDocument,
-    RecordRow,
-    RejectedLine,
-    Summary,
-    TokenBody,
-    UploadResult,
-    UploadState,
-    WebhookBody,
-    enveloped,
 )
 from cdr_pipeline.core.records.document import KNOWN_PATHS
 

@@ -15,10 +15,10 @@ from cdr_pipeline.api.documentation import (
     Schema,
     body_of,
 )
-from cdr_pipeline.api.extract_models import ExtractBody, ExtractWish
+from cdr_pipeline.api.models.envelopes import enveloped
+from cdr_pipeline.api.models.extracts import ExtractBody, ExtractWish
 from cdr_pipeline.api.negotiation import ARROW, JSON_LINES, XLSX
 from cdr_pipeline.api.parameters import ListQuery, documented
-from cdr_pipeline.api.responses import enveloped
 
 _CHOOSING: Final = [item for item in documented(ListQuery) if item["name"] in ("ascending", "descending", "utc_offset")]
 _EXTRACT_PARAMETERS: Final[Schema] = {

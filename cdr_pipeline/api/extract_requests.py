@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from starlette.datastructures import QueryParams
 
-from cdr_pipeline.api.extract_models import ExtractWish
 from cdr_pipeline.api.list_search import CHOOSING, ListedRecords, search_of
+from cdr_pipeline.api.models.extracts import ExtractWish
 from cdr_pipeline.core.records.search import Search
 from cdr_pipeline.steps.records.extracts import ExtractRequest
 from cdr_pipeline.warehouse.ledger import Account

@@ -8,7 +8,7 @@ import pytest
 from cdr_pipeline.api import documentation
 from cdr_pipeline.api.documentation import Group
 from cdr_pipeline.api.filters import FILTERS
-from cdr_pipeline.api.responses import ErrorBody
+from cdr_pipeline.api.models.envelopes import ErrorBody
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.serving import PERIOD, Served, serving, store, token_for
 

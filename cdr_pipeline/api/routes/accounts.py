@@ -9,10 +9,10 @@ from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, req
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, NOTHING, TREE, described
 from cdr_pipeline.api.envelope import success
+from cdr_pipeline.api.models.accounts import AccountAbove, AccountBody, AccountNode
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.parameters import StartQuery, parameters_of
 from cdr_pipeline.api.refusals import bad_cursor
-from cdr_pipeline.api.responses import AccountAbove, AccountBody, AccountNode
 from cdr_pipeline.api.service import service_of
 
 router = APIRouter(tags=["accounts"])

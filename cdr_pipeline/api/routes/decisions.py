@@ -12,17 +12,10 @@ from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, person, reader
 from cdr_pipeline.api.bodies import parsed, read_small
 from cdr_pipeline.api.documentation import ACT, BREAK_DECISIONS, BREAKS, described
+from cdr_pipeline.api.models.breaks import BreakBody, BreakDecision, BreakDecisionRequest, BreakSide, DecidedCarrierDay
+from cdr_pipeline.api.models.days import ActedDay, DayActRequest
 from cdr_pipeline.api.parameters import BreaksQuery, date_in_path, dates_of, parameters_of
 from cdr_pipeline.api.refusals import conflict, invalid_request
-from cdr_pipeline.api.responses import (
-    ActedDay,
-    BreakBody,
-    BreakDecision,
-    BreakDecisionRequest,
-    BreakSide,
-    DayActRequest,
-    DecidedCarrierDay,
-)
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.errors.counts import count_of

@@ -11,11 +11,11 @@ from cdr_pipeline.api.bodies import parsed, read_small
 from cdr_pipeline.api.documentation import described
 from cdr_pipeline.api.extract_documentation import EXTRACT, EXTRACT_FILE, EXTRACTS, NEW_EXTRACT
 from cdr_pipeline.api.extract_maker import extract_maker_of
-from cdr_pipeline.api.extract_models import ExtractWishRequest
 from cdr_pipeline.api.extract_requests import CONTROLS, extract_search, kept_request, new_request, query_of
 from cdr_pipeline.api.files import file_response
 from cdr_pipeline.api.filters import known_names, unknown_in
 from cdr_pipeline.api.list_search import require_few
+from cdr_pipeline.api.models.extracts import ExtractWishRequest
 from cdr_pipeline.api.parameters import idempotency_key, refuse_unknown
 from cdr_pipeline.api.refusals import conflict, forbidden, in_flight, other_request, too_many
 from cdr_pipeline.api.service import service_of

@@ -8,7 +8,8 @@ from fastapi.responses import JSONResponse, Response
 
 from cdr_pipeline.api.documentation import ERRORS
 from cdr_pipeline.api.metrics import CONTENT_TYPE, figures_text
-from cdr_pipeline.api.responses import ErrorBody, Readiness
+from cdr_pipeline.api.models.accounts import Readiness
+from cdr_pipeline.api.models.envelopes import ErrorBody
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.steps.operations.figures import Figure, figures

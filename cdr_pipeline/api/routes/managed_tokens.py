@@ -12,8 +12,8 @@ from cdr_pipeline.api.auth import Caller, administrator
 from cdr_pipeline.api.bodies import parsed, read_small
 from cdr_pipeline.api.documentation import NEW_TOKEN, REVOKED_TOKEN, ROTATED_TOKEN, TOKENS, described
 from cdr_pipeline.api.envelope import JSON, success
+from cdr_pipeline.api.models.tokens import ManagedToken, NewToken, RotationRequest, TokenWishRequest
 from cdr_pipeline.api.refusals import no_such
-from cdr_pipeline.api.responses import ManagedToken, NewToken, RotationRequest, TokenWishRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.accounts.api_tokens import (
     CreatedToken,

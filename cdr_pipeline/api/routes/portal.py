@@ -10,8 +10,8 @@ from cdr_pipeline.api.auth import Caller, authenticate_as, reader
 from cdr_pipeline.api.bodies import parsed, read_small
 from cdr_pipeline.api.documentation import PORTAL_APPS, PORTAL_USER, TOKEN_INFO, TOKEN_INFO_BODY, described
 from cdr_pipeline.api.envelope import success
+from cdr_pipeline.api.models.logins import LoginBody, PortalApp, PortalUser, TokenInfoRequest
 from cdr_pipeline.api.refusals import no_such
-from cdr_pipeline.api.responses import LoginBody, PortalApp, PortalUser, TokenInfoRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.accounts.api_tokens import describe_token
 from cdr_pipeline.steps.accounts.users import Permission, user_of_token

@@ -14,9 +14,10 @@ from cdr_pipeline.api.auth import authenticate
 from cdr_pipeline.api.bodies import read_small
 from cdr_pipeline.api.documentation import LOGIN, TOKEN, USER_LOGIN, described
 from cdr_pipeline.api.envelope import JSON, success
+from cdr_pipeline.api.models.logins import LoginBody, UserLogin, UserLoginRequest
+from cdr_pipeline.api.models.tokens import TokenBody
 from cdr_pipeline.api.negotiation import BODY_JSON, body_form
 from cdr_pipeline.api.refusals import invalid, invalid_model, no_such, parse_error, unauthorized, unsupported
-from cdr_pipeline.api.responses import LoginBody, TokenBody, UserLogin, UserLoginRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.accounts.api_tokens import issue_token, revoke_token
 from cdr_pipeline.steps.accounts.user_logins import TOKEN_LIFE, LoggedIn, PasswordLogin, log_in

@@ -17,6 +17,7 @@ from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import parsed, read_small, save_body
 from cdr_pipeline.api.documentation import CANCELLED, DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
+from cdr_pipeline.api.models.uploads import DecisionRequest
 from cdr_pipeline.api.negotiation import BodyForm, body_form
 from cdr_pipeline.api.parameters import UploadQuery, idempotency_key, parameters_of
 from cdr_pipeline.api.refusals import (
@@ -26,7 +27,6 @@ from cdr_pipeline.api.refusals import (
     no_such,
     other_request,
 )
-from cdr_pipeline.api.responses import DecisionRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.receive_upload import (

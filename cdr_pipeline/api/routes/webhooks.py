@@ -19,15 +19,15 @@ from cdr_pipeline.api.documentation import (
     described,
 )
 from cdr_pipeline.api.envelope import JSON, success
-from cdr_pipeline.api.refusals import invalid
-from cdr_pipeline.api.responses import (
+from cdr_pipeline.api.models.tokens import RotationRequest
+from cdr_pipeline.api.models.webhooks import (
     DeadLetterBody,
     NewWebhook,
-    RotationRequest,
     WebhookBody,
     WebhookReplayRequest,
     WebhookWishRequest,
 )
+from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.accounts.webhooks import (

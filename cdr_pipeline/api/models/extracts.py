@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from cdr_pipeline.api.responses import Body
+from cdr_pipeline.api.models.envelopes import Body
 
 
 class ExtractError(Body):
