@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from cdr_pipeline import __version__
 from cdr_pipeline.api import error_pages
-from cdr_pipeline.api.documentation import SECURITY, TAGS
+from cdr_pipeline.api.documentation.groups import SECURITY, TAGS
 from cdr_pipeline.api.envelope import error_response
 from cdr_pipeline.api.extract_maker import ExtractMaker
 from cdr_pipeline.api.gate import RequestGuard

@@ -5,26 +5,32 @@ from typing import Any
 import orjson
 import pytest
 
-from cdr_pipeline.api import documentation
-from cdr_pipeline.api.documentation import Group
+from cdr_pipeline.api.documentation import accounts, days, extracts, records, tokens, uploads
+from cdr_pipeline.api.documentation.groups import Group
 from cdr_pipeline.api.filters import FILTERS
 from cdr_pipeline.api.models.envelopes import ErrorBody
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.serving import PERIOD, Served, serving, store, token_for
 
+GROUPS = {
+    name: item
+    for module in (accounts, days, extracts, records, tokens, uploads)
+    for name, item in vars(module).items()
+    if isinstance(item, Group)
+}
 ROUTES = {
-    "": documentation.ACCOUNT,
-    "/children": documentation.ACCOUNTS,
-    "/cdrs": documentation.LIST,
-    "/cdrs?paginate=false": documentation.LIST,
-    "/cdrs/interaction": documentation.INTERACTIONS,
-    "/cdrs/summary": documentation.SUMMARY,
-    "/cdrs/202603-call1": documentation.DETAIL,
-    "/cdrs/legs/202603-call1": documentation.LEGS,
-    "/days": documentation.DAYS,
-    "/days/2026-03-02": documentation.DAY,
-    "/exports": documentation.EXPORTS,
-    "/uploads": documentation.UPLOADS,
+    "": accounts.ACCOUNT,
+    "/children": accounts.ACCOUNTS,
+    "/cdrs": records.LIST,
+    "/cdrs?paginate=false": records.LIST,
+    "/cdrs/interaction": records.INTERACTIONS,
+    "/cdrs/summary": records.SUMMARY,
+    "/cdrs/202603-call1": records.DETAIL,
+    "/cdrs/legs/202603-call1": records.LEGS,
+    "/days": days.DAYS,
+    "/days/2026-03-02": days.DAY,
+    "/exports": days.EXPORTS,
+    "/uploads": uploads.UPLOADS,
 }
 FILE = b"id,caller,callee,start_time,duration\r\nb1,1,2,2026-03-02T10:00:00Z,60\r\nb2,1,2,no time,60\r\n"
 
@@ -52,15 +58,15 @@ def test_uploads_rejects_and_tokens_have_the_keys_of_their_models(ctx: RunContex
         with api.client(token_for(ctx, "self", "upload"), **{"Content-Type": "text/csv"}) as client:
             preview = client.post("/v2/accounts/self/cdrs", content=FILE, params={"dry_run": "true"})
             loaded = client.post("/v2/accounts/self/cdrs", content=FILE)
-            conforms(documentation.TOKEN, client.get("/v2/token_auth").content)
+            conforms(tokens.TOKEN, client.get("/v2/token_auth").content)
         with api.client() as client:
             login = client.put("/v2/api_auth", json={"data": {"api_key": api.tokens["self"]}})
-        conforms(documentation.LOGIN, login.content, 201)
-        assert conforms(documentation.UPLOAD, preview.content, 200).state == "previewed"
-        upload_id = conforms(documentation.UPLOAD, loaded.content, 201).upload_id
+        conforms(tokens.LOGIN, login.content, 201)
+        assert conforms(uploads.UPLOAD, preview.content, 200).state == "previewed"
+        upload_id = conforms(uploads.UPLOAD, loaded.content, 201).upload_id
         path = f"/v2/accounts/self/uploads/{upload_id}"
-        assert conforms(documentation.UPLOAD_STATE, api.get(path).content).rows_rejected == 1
-        assert [line.line for line in conforms(documentation.REJECTS, api.get(f"{path}/rejects").content)] == [3]
+        assert conforms(uploads.UPLOAD_STATE, api.get(path).content).rows_rejected == 1
+        assert [line.line for line in conforms(uploads.REJECTS, api.get(f"{path}/rejects").content)] == [3]
 
 
 @pytest.mark.parametrize("path", ["/v2/accounts/other", "/v2/accounts/self/cdrs", "/v2/nothing"])
@@ -81,9 +87,9 @@ def test_every_response_of_the_document_names_a_model(api: Served) -> None:
                 assert schema.get("$ref", "").startswith("#/components/schemas/"), (method, path, status)
 
 
-@pytest.mark.parametrize("name", [name for name, item in vars(documentation).items() if isinstance(item, Group)])
+@pytest.mark.parametrize("name", GROUPS)
 def test_examples_are_what_the_models_accept(name: str) -> None:
-    for response in vars(documentation)[name].responses.values():
+    for response in GROUPS[name].responses.values():
         if "model" in response:
             example = response["content"]["application/json"]["example"]
             response["model"].model_validate(example)

@@ -7,7 +7,8 @@ from fastapi.responses import Response
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, NOTHING, TREE, described
+from cdr_pipeline.api.documentation.accounts import ACCOUNT, ACCOUNTS, NOTHING, TREE
+from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.models.accounts import AccountAbove, AccountBody, AccountNode
 from cdr_pipeline.api.negotiation import form_of

@@ -21,7 +21,8 @@ from cdr_pipeline.api.answers import (
 )
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
-from cdr_pipeline.api.documentation import DETAIL, INTERACTIONS, LEGS, LIST, SUMMARY, described
+from cdr_pipeline.api.documentation.groups import described
+from cdr_pipeline.api.documentation.records import DETAIL, INTERACTIONS, LEGS, LIST, SUMMARY
 from cdr_pipeline.api.envelope import listed
 from cdr_pipeline.api.filters import known_names, unknown_in
 from cdr_pipeline.api.list_search import CONTROLS, PAGING, ListedRecords, require_few, search_of

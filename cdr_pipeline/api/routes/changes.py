@@ -7,7 +7,8 @@ from fastapi.responses import Response
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.documentation import CHANGES, described
+from cdr_pipeline.api.documentation.accounts import CHANGES
+from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.negotiation import CSV_TYPES
 from cdr_pipeline.api.parameters import ChangesQuery, parameters_of

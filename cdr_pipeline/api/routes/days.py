@@ -7,7 +7,8 @@ from fastapi.responses import FileResponse, Response
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.documentation import DAY, DAYS, EXPORTS, FILE, described
+from cdr_pipeline.api.documentation.days import DAY, DAYS, EXPORTS, FILE
+from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.files import file_response
 from cdr_pipeline.api.parameters import date_in_path, dates_of
 from cdr_pipeline.api.refusals import no_such

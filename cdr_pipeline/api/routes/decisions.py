@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, person, reader
 from cdr_pipeline.api.bodies import parsed, read_small
-from cdr_pipeline.api.documentation import ACT, BREAK_DECISIONS, BREAKS, described
+from cdr_pipeline.api.documentation.days import ACT, BREAK_DECISIONS, BREAKS
+from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.models.breaks import BreakBody, BreakDecision, BreakDecisionRequest, BreakSide, DecidedCarrierDay
 from cdr_pipeline.api.models.days import ActedDay, DayActRequest
 from cdr_pipeline.api.parameters import BreaksQuery, date_in_path, dates_of, parameters_of

@@ -8,8 +8,8 @@ from fastapi.responses import FileResponse, Response
 from cdr_pipeline.api.answers import answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.bodies import parsed, read_small
-from cdr_pipeline.api.documentation import described
-from cdr_pipeline.api.extract_documentation import EXTRACT, EXTRACT_FILE, EXTRACTS, NEW_EXTRACT
+from cdr_pipeline.api.documentation.extracts import EXTRACT, EXTRACT_FILE, EXTRACTS, NEW_EXTRACT
+from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.extract_maker import extract_maker_of
 from cdr_pipeline.api.extract_requests import CONTROLS, extract_search, kept_request, new_request, query_of
 from cdr_pipeline.api.files import file_response

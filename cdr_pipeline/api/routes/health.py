@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from cdr_pipeline.api.documentation import ERRORS
+from cdr_pipeline.api.documentation.groups import ERRORS
 from cdr_pipeline.api.metrics import CONTENT_TYPE, figures_text
 from cdr_pipeline.api.models.accounts import Readiness
 from cdr_pipeline.api.models.envelopes import ErrorBody

@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from cdr_pipeline.api.answers import answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, administrator
 from cdr_pipeline.api.bodies import parsed, read_small
-from cdr_pipeline.api.documentation import NEW_TOKEN, REVOKED_TOKEN, ROTATED_TOKEN, TOKENS, described
+from cdr_pipeline.api.documentation.groups import described
+from cdr_pipeline.api.documentation.tokens import NEW_TOKEN, REVOKED_TOKEN, ROTATED_TOKEN, TOKENS
 from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.models.tokens import ManagedToken, NewToken, RotationRequest, TokenWishRequest
 from cdr_pipeline.api.refusals import no_such

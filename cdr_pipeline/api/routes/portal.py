@@ -8,7 +8,9 @@ from fastapi.responses import Response
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, authenticate_as, reader
 from cdr_pipeline.api.bodies import parsed, read_small
-from cdr_pipeline.api.documentation import PORTAL_APPS, PORTAL_USER, TOKEN_INFO, TOKEN_INFO_BODY, described
+from cdr_pipeline.api.documentation.accounts import PORTAL_APPS, PORTAL_USER
+from cdr_pipeline.api.documentation.groups import described
+from cdr_pipeline.api.documentation.tokens import TOKEN_INFO, TOKEN_INFO_BODY
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.models.logins import LoginBody, PortalApp, PortalUser, TokenInfoRequest
 from cdr_pipeline.api.refusals import no_such

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from cdr_pipeline.api.answers import answer, request_id, response_type
 from cdr_pipeline.api.auth import authenticate
 from cdr_pipeline.api.bodies import read_small
-from cdr_pipeline.api.documentation import LOGIN, TOKEN, USER_LOGIN, described
+from cdr_pipeline.api.documentation.groups import described
+from cdr_pipeline.api.documentation.tokens import LOGIN, TOKEN, USER_LOGIN
 from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.models.logins import LoginBody, UserLogin, UserLoginRequest
 from cdr_pipeline.api.models.tokens import TokenBody

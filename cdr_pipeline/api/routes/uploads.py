@@ -16,7 +16,8 @@ from fastapi.responses import Response
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import parsed, read_small, save_body
-from cdr_pipeline.api.documentation import CANCELLED, DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
+from cdr_pipeline.api.documentation.groups import described
+from cdr_pipeline.api.documentation.uploads import CANCELLED, DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS
 from cdr_pipeline.api.models.uploads import DecisionRequest
 from cdr_pipeline.api.negotiation import BodyForm, body_form
 from cdr_pipeline.api.parameters import UploadQuery, idempotency_key, parameters_of

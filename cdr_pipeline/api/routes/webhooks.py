@@ -9,15 +9,15 @@ from fastapi.responses import Response
 from cdr_pipeline.api.answers import answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, administrator
 from cdr_pipeline.api.bodies import parsed, read_small
-from cdr_pipeline.api.documentation import (
+from cdr_pipeline.api.documentation.accounts import (
     DEAD_LETTERS,
     NEW_WEBHOOK,
     REPLAYED_WEBHOOK,
     ROTATED_WEBHOOK,
     WEBHOOK,
     WEBHOOKS,
-    described,
 )
+from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.models.tokens import RotationRequest
 from cdr_pipeline.api.models.webhooks import (

@@ -1,20 +1,10 @@
-"""Content of the OpenAPI document about extracts."""
+"""The OpenAPI document about extracts."""
 
 from typing import Final
 
 from cdr_pipeline.api import examples
-from cdr_pipeline.api.documentation import (
-    ACCEPT,
-    IDEMPOTENCY_KEY,
-    KAZOO,
-    OURS,
-    PERIOD,
-    RETRY_AFTER,
-    TEXT,
-    Group,
-    Schema,
-    body_of,
-)
+from cdr_pipeline.api.documentation.groups import ACCEPT, IDEMPOTENCY_KEY, RETRY_AFTER, TEXT, Group, Schema, body_of
+from cdr_pipeline.api.documentation.records import KAZOO, OURS, PERIOD
 from cdr_pipeline.api.models.envelopes import enveloped
 from cdr_pipeline.api.models.extracts import ExtractBody, ExtractWish
 from cdr_pipeline.api.negotiation import ARROW, JSON_LINES, XLSX
