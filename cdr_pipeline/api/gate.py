@@ -18,7 +18,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdr_pipeline.api.envelope import error_response
-from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
+from cdr_pipeline.api.filters.kazoo import KAZOO_FILTERS
+from cdr_pipeline.api.filters.own import FILTERS
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.refusals import no_such
 from cdr_pipeline.errors import CdrError, RequestRefused

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.datastructures import QueryParams
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS
-from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
+from cdr_pipeline.api.filters.conditions import MOST_PARAMETERS, conditions_of
 from cdr_pipeline.api.parameters import ColumnsQuery, ListQuery, parameters_in
 from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.times import MAX_RANGE_SECONDS, span_of

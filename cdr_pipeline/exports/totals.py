@@ -180,10 +180,10 @@ def ordered_by_account(texts: pl.DataFrame) -> bool:
     return bool(keys.select((another | _grows(*(pl.col(name) for name in _ORDER))).slice(1).all()).item())
 
 
-def _sort_keys(texts: pl.DataFrame, *besides: str) -> pl.DataFrame:
+def _sort_keys(texts: pl.DataFrame, *others: str) -> pl.DataFrame:
     """The columns that lines are ordered by, after other ones."""
     # Without the Z, a time without fraction sorts before times with one.
-    return texts.select(*besides, pl.col("started_at").str.strip_suffix("Z"), "origin", "record_id")
+    return texts.select(*others, pl.col("started_at").str.strip_suffix("Z"), "origin", "record_id")
 
 
 def _grows(started: pl.Expr, origin: pl.Expr, record: pl.Expr) -> pl.Expr:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
+from cdr_pipeline.api.filters.kazoo import KAZOO_FILTERS
+from cdr_pipeline.api.filters.own import FILTERS
 from cdr_pipeline.api.gate import masked_query
 from cdr_pipeline.steps.accounts.api_tokens import list_tokens, revoke_token
 from cdr_pipeline.steps.run_context import RunContext

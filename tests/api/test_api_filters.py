@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdr_pipeline.api.filters import conditions_of
+from cdr_pipeline.api.filters.conditions import conditions_of
 from cdr_pipeline.core.records.search import AnyOf, Compare
 from cdr_pipeline.warehouse.ledger import Account
 from tests.support.serving import PERIOD, Served

@@ -7,7 +7,7 @@ import pytest
 
 from cdr_pipeline.api.documentation import accounts, days, extracts, records, tokens, uploads
 from cdr_pipeline.api.documentation.groups import Group
-from cdr_pipeline.api.filters import FILTERS
+from cdr_pipeline.api.filters.own import FILTERS
 from cdr_pipeline.api.models.envelopes import ErrorBody
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.serving import PERIOD, Served, serving, store, token_for

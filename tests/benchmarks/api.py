@@ -30,7 +30,7 @@ from filled_warehouse import ACCOUNTS, DAYS, FIRST, LARGE, Filling, fill, workpl
 from measuring import measured
 from psycopg import sql
 
-from cdr_pipeline.api.filters import conditions_of
+from cdr_pipeline.api.filters.conditions import conditions_of
 from cdr_pipeline.api.times import instant
 from cdr_pipeline.core.records.search import InstantRange, Search
 from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token

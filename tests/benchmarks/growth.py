@@ -27,7 +27,7 @@ import psycopg
 from filled_warehouse import workplace_of
 from psycopg import sql
 
-from cdr_pipeline.api.filters import conditions_of
+from cdr_pipeline.api.filters.conditions import conditions_of
 from cdr_pipeline.core.fields.schemas import working_schema
 from cdr_pipeline.core.records.search import Search
 from cdr_pipeline.settings import Settings

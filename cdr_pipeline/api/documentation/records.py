@@ -4,7 +4,7 @@ from typing import Final
 
 from cdr_pipeline.api import examples
 from cdr_pipeline.api.documentation.groups import ACCEPT, TEXT, Group, Schema
-from cdr_pipeline.api.filters import FILTERS
+from cdr_pipeline.api.filters.own import FILTERS
 from cdr_pipeline.api.models.envelopes import PagedEnvelope, enveloped
 from cdr_pipeline.api.models.records import InteractionRow, RecordDocument, RecordRow, Summary
 from cdr_pipeline.api.parameters import MOMENT, AcceptQuery, ListQuery, PeriodQuery, documented

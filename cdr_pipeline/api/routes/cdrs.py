@@ -24,7 +24,7 @@ from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, searc
 from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.documentation.records import DETAIL, INTERACTIONS, LEGS, LIST, SUMMARY
 from cdr_pipeline.api.envelope import listed
-from cdr_pipeline.api.filters import known_names, unknown_in
+from cdr_pipeline.api.filters.conditions import known_names, unknown_in
 from cdr_pipeline.api.list_search import CONTROLS, PAGING, ListedRecords, require_few, search_of
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.parameters import (

@@ -13,7 +13,7 @@ from cdr_pipeline.api.documentation.groups import described
 from cdr_pipeline.api.extract_maker import extract_maker_of
 from cdr_pipeline.api.extract_requests import CONTROLS, extract_search, kept_request, new_request, query_of
 from cdr_pipeline.api.files import file_response
-from cdr_pipeline.api.filters import known_names, unknown_in
+from cdr_pipeline.api.filters.conditions import known_names, unknown_in
 from cdr_pipeline.api.list_search import require_few
 from cdr_pipeline.api.models.extracts import ExtractWishRequest
 from cdr_pipeline.api.parameters import idempotency_key, refuse_unknown

@@ -1,54 +1,29 @@
-"""Filters of a request: those of Kazoo, with Kazoo's meaning, and our own, whose names start with no Kazoo prefix.
-
-Different filters are combined with AND, repeated values of one filter with OR. An unknown name is an error that lists
-the known names, because ignoring a filter would return records that the client did not request.
-"""
+"""Filters of our own, by number, address, person, time and outcome of a call."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import ip_network
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-import orjson
-import polars as pl
-
+from cdr_pipeline.api.filters.numbers import DEFAULT_COUNTRY, bare, notations, prefix_notations
 from cdr_pipeline.api.parameters import MOMENT
 from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.times import instant
-from cdr_pipeline.core.normalize.numbers import NumberPlan, country_of, e164
-from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
-from cdr_pipeline.core.records.search import (
-    AnyOf,
-    Compare,
-    Condition,
-    Operator,
-    PathEquals,
-    PathIntersects,
-    PathPresence,
-    Presence,
-    Share,
-)
+from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator
 from cdr_pipeline.warehouse.ledger import Account
 
-# Most parameters in the query of a request, filters included.
-MOST_PARAMETERS: Final = 100
-_LONGEST_VALUE: Final = 1_024
-_MOST_VALUES: Final = 500
 _ORIGINS: Final = ("api", "imported", "api+imported")
 _NUMBERS_TO: Final = ("callee_e164", "callee_id_number", "dialed_number")
 _NUMBERS_FROM: Final = ("caller_e164", "caller_id_number", "calling_from")
 _E164: Final = ("caller_e164", "callee_e164")
 _SIP: Final = ("sip_to", "sip_from", "sip_request", "to_uri", "from_uri")
-_CALL_ID_PREFIX: Final = re.compile(r"^\d{6}-")
 _SEARCHED: Final = (
     "record_id", "call_id", "caller_id_name", "callee_id_name", "caller_id_number", "callee_id_number",
     "dialed_number", "caller_e164", "callee_e164", "sip_from", "sip_to", "hangup_cause", "user_agent", "carrier",
 )  # fmt: skip
 _SHORTEST_TEXT: Final = 2
-# Country code of numbers of accounts that have none.
-_DEFAULT_COUNTRY: Final = "1"
 
 Values = tuple[str, ...]
 Build = Callable[[str, Values, Account], Condition]
@@ -71,126 +46,6 @@ class Filter:
     schema: dict[str, Any] | None = None
 
 
-def unknown_in(names: Iterable[str], controls: frozenset[str]) -> list[str]:
-    """Names that are neither filters nor parameters of the route."""
-    return [name for name in names if name not in controls and name not in FILTERS and not _is_kazoo(name)]
-
-
-def known_names(controls: frozenset[str]) -> list[str]:
-    """All filters and the parameters of a route."""
-    return [*FILTERS, *KAZOO_FILTERS, *sorted(controls)]
-
-
-def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: frozenset[str]) -> list[Condition]:
-    """The conditions of a query. Names that ``unknown_in`` finds have no condition.
-
-    Args:
-        query: names and values in the order of the request.
-        account: account that owns the records.
-        controls: parameters of this route that are not filters, such as page_size.
-
-    Raises:
-        RequestRefused: 400, a value is invalid.
-    """
-    values: dict[str, list[str]] = {}
-    for name, value in query:
-        if name not in controls:
-            values.setdefault(name, []).append(value)
-    for name in unknown_in(values, controls):
-        del values[name]
-    _require_few_values(values)
-    conditions: list[Condition] = []
-    for name, texts in values.items():
-        if any(len(text) > _LONGEST_VALUE for text in texts):
-            raise invalid(name, "length", f"at most {_LONGEST_VALUE} characters a value")
-        if any("\x00" in text for text in texts):
-            raise invalid(name, "text", "must not contain NUL")
-        if name in FILTERS:
-            conditions.append(FILTERS[name].build(name, tuple(texts), account))
-        else:
-            conditions += [_kazoo(name, text) for text in texts]
-    return conditions
-
-
-def _require_few_values(values: dict[str, list[str]]) -> None:
-    """Bounds the values of all filters together: a JSON list counts as many, and each becomes a part of the query."""
-    total = 0
-    for name, texts in values.items():
-        total += sum(len(_listed(text)) if _is_kazoo(name) else 1 for text in texts)
-        if total > _MOST_VALUES:
-            raise invalid(name, "length", f"at most {_MOST_VALUES} values in all filters of a request together")
-
-
-# --- Filters of Kazoo ------------------------------------------------------------------------------------------------
-
-_PRESENCES: Final = get_args(Presence)
-KAZOO_FILTERS: Final = (
-    "filter_KEY",
-    "filter_not_KEY",
-    "filter_any_KEY",
-    "filter_none_KEY",
-    "filter_array_intersect_all_KEY",
-    "filter_array_intersect_any_KEY",
-    "filter_array_intersect_none_KEY",
-    *_PRESENCES,
-    "modified_from",
-    "modified_to",
-)
-
-
-_INTERSECTS: Final[dict[str, Share]] = {f"filter_array_intersect_{share}_": share for share in get_args(Share)}
-_PREFIXES: Final = ("filter_not_", "filter_none_", "filter_any_", "filter_")
-
-
-def _is_kazoo(name: str) -> bool:
-    return name.startswith("filter_") or name in KAZOO_FILTERS
-
-
-def _kazoo(name: str, value: str) -> Condition:
-    if name in _PRESENCES:
-        return PathPresence(_path(name, value), name)  # type: ignore[arg-type]
-    if name == "modified_from":
-        return Compare(("changed_at",), Operator.AT_LEAST, (instant(name, value),))
-    if name == "modified_to":
-        return Compare(("changed_at",), Operator.AT_MOST, (instant(name, value),))
-    for prefix, share in _INTERSECTS.items():
-        if name.startswith(prefix):
-            return PathIntersects(_path(name, name.removeprefix(prefix)), _listed(value), share)
-    # Since Kazoo 5, filter_any_KEY and filter_none_KEY take a list; filter_KEY takes one as well.
-    prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
-    negated = prefix in ("filter_not_", "filter_none_")
-    path = _path(name, name.removeprefix(prefix))
-    values = _listed(value)
-    if path[-1].endswith("call_id"):
-        values = tuple(_CALL_ID_PREFIX.sub("", item) for item in values)
-    return PathEquals(path, values, negated)
-
-
-def _path(name: str, text: str) -> tuple[str, ...]:
-    path = known_path(text)
-    if path is None:
-        raise invalid(
-            name, "key", f"no such key of the detail document; there are: {', '.join(KNOWN_PATHS)}"
-        )  # fmt: skip
-    return path
-
-
-def _listed(value: str) -> tuple[str, ...]:
-    """Values of a Kazoo filter: the items of a JSON list (any of them matches), otherwise the text itself."""
-    if not value.startswith("["):
-        return (value,)
-    try:
-        items = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return (value,)
-    if not isinstance(items, list):
-        return (value,)
-    return tuple(item if isinstance(item, str) else orjson.dumps(item).decode() for item in items)
-
-
-# --- Our own filters -------------------------------------------------------------------------------------------------
-
-
 def _equals(*columns: str) -> Build:
     return lambda _name, values, _account: Compare(columns, Operator.EQUALS, values)
 
@@ -200,15 +55,15 @@ def _number(*columns: str) -> Build:
 
     def build(name: str, values: Values, account: Account) -> Condition:
         parts: list[Compare] = []
-        numbers = tuple(_bare(value) for value in values if not value.endswith("*") and "@" not in value)
-        prefixes = tuple(_bare(value[:-1]) for value in values if value.endswith("*"))
+        numbers = tuple(bare(value) for value in values if not value.endswith("*") and "@" not in value)
+        prefixes = tuple(bare(value[:-1]) for value in values if value.endswith("*"))
         addresses = tuple(value for value in values if "@" in value)
         if any(not value for value in numbers + prefixes):
             raise invalid(name, "number", "must be a number, its first digits followed by *, or user@host")
         if numbers:
-            parts.append(Compare(columns, Operator.EQUALS, _notations(numbers, account)))
+            parts.append(Compare(columns, Operator.EQUALS, notations(numbers, account)))
         if prefixes:
-            parts.append(Compare(columns, Operator.PREFIX, _prefix_notations(prefixes, account)))
+            parts.append(Compare(columns, Operator.PREFIX, prefix_notations(prefixes, account)))
         if addresses:
             side = ("sip_to", "to_uri", "sip_request") if columns == _NUMBERS_TO else ("sip_from", "from_uri")
             parts.append(_address(side, addresses))
@@ -217,61 +72,27 @@ def _number(*columns: str) -> Build:
     return build
 
 
-def _notations(numbers: Values, account: Account) -> Values:
-    """The numbers as they are, with + added, and in E.164 if they are national numbers of the account's country."""
-    national = pl.DataFrame({"number": numbers}).select(
-        e164(pl.col("number"), NumberPlan(account.country_code or _DEFAULT_COUNTRY))
-    )
-    notations = [*numbers, *(f"+{value}" for value in numbers if not value.startswith("+"))]
-    return tuple(dict.fromkeys(notations + national["number"].drop_nulls().to_list()))
-
-
-def _prefix_notations(prefixes: Values, account: Account) -> Values:
-    """First digits as they are, with + added, and in E.164 if they begin as callers in the account's country dial."""
-    country_code = account.country_code or _DEFAULT_COUNTRY
-    country = country_of(country_code)
-    international: list[str] = []
-    for prefix in prefixes:
-        if prefix.startswith("+"):
-            continue
-        international.append(prefix)
-        if prefix.startswith("00"):
-            international.append(prefix[2:])
-        elif country is not None and country.trunk_prefix and not country.replacement:
-            national = re.sub(country.trunk_prefix, "", prefix, count=1)
-            if national not in ("", prefix):
-                international.append(f"{country_code}{national}")
-    # No E.164 number begins with 0.
-    added = [f"+{digits}" for digits in international if digits and not digits.startswith("0")]
-    return tuple(dict.fromkeys([*prefixes, *added]))
-
-
 def _address(columns: tuple[str, ...], addresses: Values) -> Compare:
     """Matches ``user@host`` with or without the scheme."""
-    bare = [value.removeprefix("sip:") for value in addresses]
-    return Compare(columns, Operator.EQUALS, tuple(bare + [f"sip:{value}" for value in bare]))
-
-
-def _bare(value: str) -> str:
-    """A number without separators. A leading space is a plus sign that was not encoded in the URL."""
-    return re.sub(r"[ ().\-/]", "", "+" + value[1:] if value.startswith(" ") else value)
+    plain = [value.removeprefix("sip:") for value in addresses]
+    return Compare(columns, Operator.EQUALS, tuple(plain + [f"sip:{value}" for value in plain]))
 
 
 def _prefix(name: str, values: Values, account: Account) -> Condition:
-    prefixes = tuple(_bare(value) for value in values)
+    prefixes = tuple(bare(value) for value in values)
     if not all(re.fullmatch(r"\+?\d{1,15}", value) for value in prefixes):
         raise invalid(name, "number", "must be the first digits of a number, with + and country code for E.164")
     columns = (*_NUMBERS_FROM, *_NUMBERS_TO)
-    return Compare(columns, Operator.PREFIX, _prefix_notations(prefixes, account))
+    return Compare(columns, Operator.PREFIX, prefix_notations(prefixes, account))
 
 
 def _area_code(name: str, values: Values, account: Account) -> Condition:
     """Matches E.164 numbers by area code. Without +, the country code of the account is added."""
     prefixes: list[str] = []
-    for value in map(_bare, values):
+    for value in map(bare, values):
         if not re.fullmatch(r"\+?\d{1,8}", value):
             raise invalid(name, "number", "must be an area code, such as 212, or +4930 with its country code")
-        country = account.country_code or _DEFAULT_COUNTRY
+        country = account.country_code or DEFAULT_COUNTRY
         prefixes.append(value if value.startswith("+") else f"+{country}{value.lstrip('0')}")
     return Compare(_E164, Operator.PREFIX, tuple(prefixes))
 
