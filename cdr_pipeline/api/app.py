@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -51,6 +51,7 @@ from cdr_pipeline.warehouse.server.engine import restart_crashed
 _LOOK_SECONDS: Final = 2.0
 # Seconds between two records of the last use of tokens.
 _USE_SECONDS: Final = 60.0
+_MOST_OF_32_BITS: Final = 2**31 - 1
 _log = logging.getLogger(__name__)
 # Messages of errors that the framework raises, by status.
 _HTTP_ERRORS: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
@@ -241,8 +242,25 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                     del operation["responses"]["422"]
             if "get" in path:
                 path["head"] = _head_of(path["get"])
+        _size_integers(schema)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _size_integers(part: Any) -> None:  # noqa: ANN401 - any part of the document
+    """States that integers without a small maximum have 64 bits; generated clients take 32 otherwise.
+
+    Gregorian seconds, numbers of changes and sizes of files need more.
+    """
+    if isinstance(part, list):
+        for item in cast("list[Any]", part):
+            _size_integers(item)
+    elif isinstance(part, dict):
+        schema = cast("dict[str, Any]", part)
+        if schema.get("type") == "integer" and schema.get("maximum", _MOST_OF_32_BITS + 1) > _MOST_OF_32_BITS:
+            schema["format"] = "int64"
+        for item in schema.values():
+            _size_integers(item)
 
 
 def _head_of(operation: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol with limits on the size and the duration of request headers."""
+"""uvicorn's HTTP protocol with limits on the size and the duration of request headers, and without upgrades."""
 
 import asyncio
+import re
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -10,9 +11,16 @@ _MOST_BYTES: Final = 64 * 1024
 _SECONDS: Final = 15.0
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
+# The name of a header that offers another protocol, such as HTTP/2. A server may ignore it (RFC 9110, 7.8).
+_OFFER: Final = re.compile(rb"(?:^|(?<=\r\n))upgrade(?=:)", re.IGNORECASE)
+
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections that send too many header bytes, or do not complete the headers in time."""
+    """Closes connections that send too many header bytes, or do not complete the headers in time.
+
+    The parser reads no body of a request that offers another protocol: it takes the body for another request. The
+    client of Java's library makes such an offer on each new connection, so the header gets another name.
+    """
 
     def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as the server calls it
         super().__init__(*args, **more)
@@ -32,6 +40,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._headers_complete:
             self._start_clock()
             self._header_bytes += len(data)
+            headers, end, body = data.partition(b"\r\n\r\n")
+            data = _OFFER.sub(b"ignored-upgrade", headers) + end + body
         super().data_received(data)
         if not self._headers_complete and self._header_bytes > _MOST_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)

@@ -539,6 +539,27 @@ def test_unknown_parameters_are_ignored_by_setting_and_named_in_a_header(ctx: Ru
         assert api.get("/v2/accounts/self/cdrs", filter_unknown_key="x").status_code == 400
 
 
+def test_offers_of_http_2_are_ignored(api: Served, caplog: pytest.LogCaptureFixture) -> None:
+    # As the client in Java's library sends it with each request of a new connection.
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
+    with api.client(api.tokens["self"], **offer) as client:
+        for _ in range(2):
+            assert client.get(LIST, params=PERIOD).status_code == 200
+            login = client.put("/v2/api_auth", json={"data": {"api_key": api.tokens["self"]}})
+            assert login.status_code == 201
+    assert [record.name for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
+def test_integers_of_the_document_have_64_bits_unless_they_are_small(api: Served) -> None:
+    document = api.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    assert schemas["RecordDocument"]["properties"]["timestamp"]["format"] == "int64"
+    assert schemas["Changes"]["properties"]["newest"]["format"] == "int64"
+    new_token = document["paths"]["/v2/accounts/{account_id}/tokens"]["put"]["requestBody"]["content"]
+    days = new_token["application/json"]["schema"]["properties"]["data"]["properties"]["days"]
+    assert (days["maximum"], "format" in days) == (3_650, False)
+
+
 def test_parameters_of_kazoos_clients_are_known(api: Served) -> None:
     for name, value in (("chunk_size", "10"), ("pretty_print", "true"), ("is_chunked", "false"), ("_", "17")):
         assert api.get(LIST, **{name: value}).status_code == 200, name

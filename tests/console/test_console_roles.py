@@ -42,6 +42,12 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "dismiss": (f"/days/self/{DAY}/dismiss", {"reason": "no calls"}, "finance"),
     "rule": ("/rules", {"carrier": "bell"}, "finance"),
     "end rule": ("/rules/end", {"rule": "0" * 8, "account": "self", "reason": "new prices"}, "finance"),
+    "request extract": (
+        "/extracts",
+        {"account": "self", "first": str(DAY), "last": str(DAY), "form": "csv"},
+        "finance",
+    ),
+    "delete extract": ("/extracts/delete", {"account": "self", "extract": "0" * 32}, "finance"),
     "run": ("/operations/run", {"date": "2999-01-01"}, "operator"),
     "load": ("/uploads/load", {"key": "0" * 64}, "finance"),
     "release": ("/uploads/decide", {"account": "self", "upload": _UPLOAD, "decision": "release"}, "operator"),
@@ -71,6 +77,8 @@ FOREIGN: Final = [
     "/invoices?account=stranger&carrier=bell&number=1",
     "/records/stranger/202603-call1",
     "/records/sibling/202603-call1",
+    "/extracts?account=stranger",
+    f"/extracts/stranger/{'0' * 32}",
 ]
 
 
@@ -127,6 +135,7 @@ def test_every_page_needs_a_session(console: ServedConsole) -> None:
             name="n",
             topic="t",
             version=2,
+            extract_id="0" * 32,
         )
         for method in route.methods or ():
             response = person.client.request(method, path)
