@@ -32,6 +32,7 @@ def test_another_worker_makes_the_extract_of_a_killed_one(ctx: RunContext, tmp_p
                 wait_until(lambda: _state(client, path)["slices"] > 0, 60)
                 (part,) = folder.iterdir()
                 server.kill_workers()
+                server.until_ready()
                 assert (_state(client, path)["state"], part.exists()) == ("running", True)
             wait_until(lambda: _state(client, path)["state"] != "running", 120)
             state = _state(client, path)

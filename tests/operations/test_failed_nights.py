@@ -117,7 +117,10 @@ def test_one_failed_day_of_a_backfill_is_the_only_failed_partition(
         assert not run_job(played, instance, None, days).success
         assert asset_partitions(instance, REPORT, business_days(played)) == ({str(NEXT)}, {str(DAY)})
         assert [evaluation_of(instance, day).passed for day in (DAY, NEXT)] == [False, True]
-        assert str(evaluation_of(instance, DAY, GOOD).description).startswith("Not good: ")
+        good = evaluation_of(instance, DAY, GOOD)
+    # Also where the ledger has nothing against the day, as at a time when no other night is missing.
+    assert not good.passed
+    assert str(good.description).startswith("Not good: ")
 
 
 def test_a_night_with_rejected_rows_succeeds_and_is_shown_as_not_good(

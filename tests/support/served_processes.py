@@ -33,6 +33,9 @@ class ServedProcesses:
         for worker in workers:
             worker.send_signal(signal.SIGKILL)
         psutil.wait_procs(workers, timeout=30)
+
+    def until_ready(self) -> None:
+        """Waits for the workers that the supervisor has started."""
         wait_until(lambda: _is_ready(self.url), 120)
 
 

@@ -66,15 +66,17 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
             )
             # After the tags: on a full disk the run still names the accounts that failed and why.
             pages = [str(write_night_page(item, run.ctx)) for item in reports]
-        for item in reports if len(reports) > 1 or red else ():
-            record_evaluation(context, _evaluation(item))
+        several = len(reports) > 1
+        for item in reports if several or red else ():
+            record_evaluation(context, _evaluation(item, _of_day(item, red, several=several)))
         if not red:
             yield dg.MaterializeResult(
                 metadata=_metadata(reports[-1], pages[-1], run.ctx.settings), check_results=[_result(reports)]
             )
             return
         for item, page in zip(reports, pages, strict=True):
-            context.log_event(_outcome_of_day(item, page, red, run.ctx.settings, several=len(reports) > 1))
+            failed = _of_day(item, red, several=several)
+            context.log_event(_outcome_of_day(item, page, failed, run.ctx.settings))
         raise failure_of(context, red)
 
     return report
@@ -84,20 +86,32 @@ def _accounts_of(run: DayRun, reports: Sequence[NightReport]) -> int:
     return len(run.accounts) if run.accounts is not None else len(reports[-1].accounts)
 
 
+def _of_day(report: NightReport, red: Sequence[RedCheck], *, several: bool) -> list[RedCheck]:
+    """Failed checks of a day. In a run of several days, checks without a day repeat those of the days."""
+    return [check for check in red if check.day == str(report.business_date) or not several]
+
+
+def _fault_of(report: NightReport, failed: Sequence[RedCheck]) -> str:
+    """Why a night is not good; "" if it is. A check can fail for a reason that the ledger does not know."""
+    if report.good and failed:
+        return f"Not good: {'; '.join(dict.fromkeys(check.cause or check.key for check in failed))}"
+    return "" if report.good else report.verdict
+
+
 def _outcome_of_day(
-    report: NightReport, page: str, red: Sequence[RedCheck], settings: Settings, *, several: bool
+    report: NightReport, page: str, failed: Sequence[RedCheck], settings: Settings
 ) -> dg.AssetMaterialization | dg.AssetObservation:
     """A materialization of a good day, an observation of a failed one."""
-    day = str(report.business_date)
-    # In a run of several days, checks without a day repeat those of the days.
-    failed = any(check.day == day for check in red) or not several
     event = dg.AssetObservation if failed else dg.AssetMaterialization
-    return event(KEY, partition=day, description=report.verdict, metadata=_metadata(report, page, settings))
+    verdict = _fault_of(report, failed) or report.verdict
+    metadata = _metadata(report, page, settings) | {"verdict": verdict}
+    return event(KEY, partition=str(report.business_date), description=verdict, metadata=metadata)
 
 
-def _result(reports: Sequence[NightReport]) -> dg.AssetCheckResult:
-    """The check ``night_is_good`` of all nights of the run."""
-    faults = {str(item.business_date): item.verdict for item in reports if not item.good}
+def _result(reports: Sequence[NightReport], failed: Sequence[RedCheck] = ()) -> dg.AssetCheckResult:
+    """The check ``night_is_good`` of nights, of which these checks failed."""
+    found = {str(item.business_date): _fault_of(item, failed) for item in reports}
+    faults = {day: fault for day, fault in found.items() if fault}
     return dg.AssetCheckResult(
         check_name=GOOD,
         passed=not faults,
@@ -108,8 +122,8 @@ def _result(reports: Sequence[NightReport]) -> dg.AssetCheckResult:
     )
 
 
-def _evaluation(report: NightReport) -> dg.AssetCheckEvaluation:
-    result = _result([report])
+def _evaluation(report: NightReport, failed: Sequence[RedCheck]) -> dg.AssetCheckEvaluation:
+    result = _result([report], failed)
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(KEY),
         check_name=GOOD,

@@ -2,8 +2,10 @@ import java.io.File;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
+import java.lang.reflect.Parameter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
@@ -36,14 +38,18 @@ public final class Calls {
     }
   }
 
+  private static Object given(Parameter parameter, Properties values) {
+    String text = values.getProperty(parameter.getName());
+    return text != null && parameter.getType() == LocalDate.class ? LocalDate.parse(text) : text;
+  }
+
   private static String answer(Object api, Method method, Properties values) throws Exception {
-    Object[] given =
-        Arrays.stream(method.getParameters()).map(item -> values.get(item.getName())).toArray();
+    Object[] given = Arrays.stream(method.getParameters()).map(item -> given(item, values)).toArray();
     try {
       Object found = method.invoke(api, given);
-      Object data = found == null || found instanceof String || found instanceof File
-          ? found
-          : found.getClass().getMethod("getData").invoke(found);
+      boolean inEnvelope =
+          found != null && Arrays.stream(found.getClass().getMethods()).anyMatch(item -> item.getName().equals("getData"));
+      Object data = inEnvelope ? found.getClass().getMethod("getData").invoke(found) : found;
       return data instanceof Collection<?> items ? items.size() + " items" : data == null ? "nothing" : "one";
     } catch (InvocationTargetException error) {
       return "failed: " + String.valueOf(error.getCause()).replace('\n', ' ');
