@@ -86,10 +86,17 @@ def sftp_server(place: Path) -> Iterator[SftpServer]:
     server = SftpServer(0, folder, place / "known_hosts", place / "client_key")
     handler = type("Handler", (_Sftp,), {"server": server})
 
+    accepted: list[Any] = []
+
+    class Accepting(asyncssh.SSHServer):
+        def connection_made(self, conn: Any) -> None:
+            accepted.append(conn)
+
     async def listen() -> Any:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
+            server_factory=Accepting,
             server_host_keys=[host_key],
             sftp_factory=handler,
             authorized_client_keys=str(place / "authorized"),
@@ -102,6 +109,10 @@ def sftp_server(place: Path) -> Iterator[SftpServer]:
 
     async def close() -> None:
         listener.close()
+        # What a client has not closed yet would be closed by the collector of garbage, in another test.
+        for connection in accepted:
+            connection.abort()
+            await connection.wait_closed()
         await listener.wait_closed()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
