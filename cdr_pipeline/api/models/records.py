@@ -5,9 +5,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from cdr_pipeline.api.models.envelopes import Body
-from cdr_pipeline.warehouse.records.list_columns import NAMES, RESELLER_NAMES
+from cdr_pipeline.warehouse.records.list_columns import NAMES, NUMBERS, RECORDINGS, RESELLER_NAMES
 
-_NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
 # An enumeration instead of a constant, which generated clients require in every value of a union.
 _SECONDS: Final[dict[str, Any]] = {"anyOf": [{"type": "string", "enum": [""]}, {"type": "number", "minimum": 0}]}
 # Any value, because the generator of Java clients makes code that does not compile of "an array or a text".
@@ -20,9 +19,9 @@ _Seconds = Annotated[Literal[""] | Annotated[float, Field(ge=0)], WithJsonSchema
 
 
 def _column(name: str) -> object:
-    if name in _NUMBERS:
+    if name in NUMBERS:
         return _Seconds
-    return _Recordings if name == "media_recordings" else str
+    return _Recordings if name == RECORDINGS else str
 
 
 # Only tokens of an account above get the columns of resellers.

@@ -5,7 +5,7 @@ transaction has set as its scope; without a scope it sees no rows. The scope and
 pooled connection carries nothing over to the next request.
 """
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import Any, Final
@@ -23,9 +23,7 @@ _SECONDS: Final = 30.0
 # a whole period for a page that the first hundred rows fill, so sorting is turned off. Behind row level security it
 # also expects few links and compares each leg with all of them in memory; index lookups take a fiftieth of that time.
 # Parallel workers do not speed up a page and would be missing for other requests.
-_IN_ORDER: Final = sql.SQL(
-    "SET LOCAL enable_sort = off; SET LOCAL enable_material = off; SET LOCAL max_parallel_workers_per_gather = 0"
-)
+_IN_ORDER: Final = {"enable_sort": "off", "enable_material": "off", "max_parallel_workers_per_gather": "0"}
 # A generic plan is made once for a connection and leaves out the months of a period when it begins; a custom plan is
 # made for each execution, which takes most of the time of a page if there are years of months. Citus has no generic
 # plans for several shards.
@@ -110,7 +108,7 @@ async def begin_scoped(
 @lru_cache(1024)
 def _beginning(accounts: tuple[str, ...], seconds: float, *, in_order: bool, planned_once: bool) -> bytes:
     commands: list[sql.Composable] = [sql.SQL("BEGIN"), *_scope_commands(accounts, seconds)]
-    commands += [_IN_ORDER] if in_order else []
+    commands += _local(_IN_ORDER) if in_order else []
     commands += [_PLANNED_ONCE] if planned_once else []
     return sql.SQL("; ").join(commands).as_bytes(None)
 
@@ -129,14 +127,9 @@ def scope_settings(
         in_order: read rows from an index in the order of the query, instead of reading all rows and sorting them.
         planned_once: use one plan for all values of a prepared statement.
     """
-    settings = {
-        "transaction_read_only": "on",
-        "statement_timeout": _timeout(seconds),
-        "plan_cache_mode": "force_generic_plan" if planned_once else "force_custom_plan",
-        "cdr.account_scope": _scope(accounts),
-    }
-    if in_order:
-        settings |= {"enable_sort": "off", "enable_material": "off", "max_parallel_workers_per_gather": "0"}
+    settings = {"transaction_read_only": "on"} | _limits(accounts, seconds)
+    settings |= {"plan_cache_mode": "force_generic_plan"} if planned_once else {}
+    settings |= _IN_ORDER if in_order else {}
     settings["role"] = READER
     return _setting(tuple(settings)), {f"to_{place}": value for place, value in enumerate(settings.values())}
 
@@ -197,25 +190,35 @@ def _scope_commands(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | 
     """Commands that limit an open transaction to these accounts.
 
     A Citus cluster forwards SET LOCAL to its nodes, but only after the first command; without it the nodes would show
-    no rows, and instants in their own zone. A single server ignores that command. Custom plans are forced:
-    after some runs of a prepared statement the server would switch to a generic plan, which ignores the months of a
-    period and the selectivity of a prefix and took a hundred times as long.
+    no rows, and instants in their own zone. A single server ignores that command.
     """
     return (
         sql.SQL("SET LOCAL citus.propagate_set_commands = 'local'"),
         sql.SQL("SET LOCAL timezone = 'UTC'"),
         sql.SQL("SET LOCAL datestyle = 'ISO, YMD'"),
         sql.SQL("SET TRANSACTION READ ONLY"),
-        sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(_timeout(seconds))),
-        sql.SQL("SET LOCAL plan_cache_mode = force_custom_plan"),
-        sql.SQL("SET LOCAL cdr.account_scope = {}").format(sql.Literal(_scope(accounts))),
+        *_local(_limits(accounts, seconds)),
         sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(READER)),
     )
 
 
-def _scope(accounts: Sequence[str]) -> str:
-    return "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
+def _limits(accounts: Sequence[str], seconds: float) -> dict[str, str]:
+    """Settings of a transaction that sees some accounts.
+
+    Custom plans are forced: after some runs of a prepared statement the server would switch to a generic plan, which
+    ignores the months of a period and the selectivity of a prefix and took a hundred times as long.
+    """
+    names = ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts)
+    return {
+        "statement_timeout": f"{int(seconds * 1000)}ms",
+        "plan_cache_mode": "force_custom_plan",
+        "cdr.account_scope": "{" + names + "}",
+    }
 
 
-def _timeout(seconds: float) -> str:
-    return f"{int(seconds * 1000)}ms"
+def _local(settings: Mapping[str, str]) -> list[sql.Composed]:
+    """Commands that make settings for the rest of a transaction."""
+    return [
+        sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), sql.Literal(value))
+        for name, value in settings.items()
+    ]

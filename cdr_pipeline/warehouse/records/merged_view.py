@@ -63,8 +63,8 @@ _JOINS: Final = """
 """
 
 # A statement that gets one plan for all values keeps a place for each month of a table, unless a constant leaves months
-# out. Neither of these conditions is to choose an index: the record of a link is found by its key. A sum is no column
-# of an index, and ANY keeps PostgreSQL from taking the two bounds for a narrow range.
+# out. Neither of these conditions is to choose an index: the record of a link is found by its key. No index has a sum
+# as its column, and ANY keeps PostgreSQL from taking the two bounds for a narrow range.
 _WITHIN_DAYS: Final = {
     "AND twin.business_date = link.imported_business_date": (
         "AND twin.business_date + 0 = link.imported_business_date"
